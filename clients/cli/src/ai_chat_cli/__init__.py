@@ -1,0 +1,1 @@
+"""Chat from a terminal: a thin client of the ai-chat session service."""

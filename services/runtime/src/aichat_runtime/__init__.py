@@ -1,0 +1,1 @@
+"""What both services need to run: settings, logs, metrics, signals."""

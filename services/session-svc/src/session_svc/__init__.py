@@ -1,0 +1,1 @@
+"""The gRPC service that owns every session."""

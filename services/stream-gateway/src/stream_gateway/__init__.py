@@ -1,0 +1,1 @@
+"""Fans sessions out to browsers and serves the web page."""

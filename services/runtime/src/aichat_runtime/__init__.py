@@ -1,1 +1,1 @@
-"""What both services need to run: settings, logs, metrics, signals."""
+"""What both services need to run: settings, logs, metrics, signals. No domain, no storage."""

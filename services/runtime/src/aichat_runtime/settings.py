@@ -1,0 +1,177 @@
+"""Settings from the environment, every bad value reported at once.
+
+A service subclasses `ServiceSettings` with its own fields and calls `load`.
+Any field may also be given as `<NAME>_FILE`, the path of a file that holds it,
+as Docker and Kubernetes mount secrets.
+"""
+
+import ipaddress
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn, Self, TypeVar
+from urllib.parse import quote
+
+from pydantic import Field, GetCoreSchemaHandler, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import core_schema
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+SettingsT = TypeVar("SettingsT", bound="ServiceSettings")
+
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: a host name or IP address and a port, 0 for any free one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads `host:port` or `[v6]:port`; raises ValueError that shows the form."""
+        host, colon, port = text.strip().rpartition(":")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host:
+            host = ""
+        if not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
+            raise ValueError(f"{text!r} is no address; write host:port, for example 127.0.0.1:3000 or [::1]:3000")
+        return cls(host, int(port))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Lets a settings field be an Address, read from text."""
+        del source, handler
+        return core_schema.no_info_plain_validator_function(
+            lambda value: value if isinstance(value, cls) else cls.parse(str(value))
+        )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an IP address, is this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """Reads `<NAME>_FILE` for fields whose own variable is not set."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - The base class fixes the signature.
+        path = os.environ.get(f"{field_name.upper()}_FILE", "")
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise UnreadableFileError(f"{field_name.upper()}_FILE: {error}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, field in self.settings_cls.model_fields.items():
+            if name.endswith("_file"):
+                continue
+            value, key, _ = self.get_field_value(field, name)
+            if value is not None:
+                values[key] = value
+        return values
+
+
+class UnreadableFileError(Exception):
+    """A `<NAME>_FILE` names a file that cannot be read."""
+
+
+class ServiceSettings(BaseSettings):
+    """What every service reads from its environment; see each field's description."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    redis_enabled: bool = Field(True, description="false: storage in memory, nothing survives")
+    redis_url: SecretStr | None = Field(None, description="redis://, rediss:// or unix:// URL")
+    redis_host: str = "localhost"
+    redis_port: int = Field(6379, ge=1, le=65535)
+    redis_username: str | None = None
+    redis_password: SecretStr | None = None
+    redis_database: int = Field(0, ge=0)
+    published_address: str | None = Field(
+        None, description="where others reach the service, when not at its listen address"
+    )
+    allow_anonymous: bool = Field(False, description="serve beyond loopback without tokens")
+    metrics_listen: Address | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] | None = Field(None, description="console on a terminal, else json")
+    drain_seconds: float = Field(30, ge=0, le=3600)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - The base class fixes the signature.
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - The base class fixes the signature.
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+    @model_validator(mode="after")
+    def _redis_url_has_a_known_scheme(self) -> Self:
+        if self.redis_url and not self.redis_url.get_secret_value().startswith(REDIS_SCHEMES):
+            raise ValueError("REDIS_URL: must begin with redis://, rediss:// or unix://")
+        return self
+
+    def redis_dsn(self) -> str:
+        """The URL of the Redis server, credentials included: never log it."""
+        if self.redis_url:
+            return self.redis_url.get_secret_value()
+        user = quote(self.redis_username or "", safe="")
+        password = quote(self.redis_password.get_secret_value(), safe="") if self.redis_password else ""
+        credentials = f"{user}:{password}@" if user or password else ""
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"redis://{credentials}{host}:{self.redis_port}/{self.redis_database}"
+
+    def refusal_to_publish(self, listen: Address, variable: str) -> str | None:
+        """Why the service must not start: it is reachable from other machines and has no tokens. None: it may."""
+        published = self.published_address or listen.host
+        if self.allow_anonymous or is_loopback(published):
+            return None
+        return (
+            f"{variable}: {published} is reachable from other machines and this deployment has no tokens: anyone "
+            f"could read and write every session. Listen on 127.0.0.1, or set ALLOW_ANONYMOUS=true to allow it."
+        )
+
+
+def load(settings_class: type[SettingsT]) -> SettingsT:
+    """Reads the environment; on bad values prints one line for each on stderr and exits with 2."""
+    try:
+        return settings_class()
+    except ValidationError as error:
+        exit_with_errors([_line(item["loc"], item["msg"]) for item in error.errors(include_input=False)])
+    except UnreadableFileError as error:
+        exit_with_errors([str(error)])
+
+
+def exit_with_errors(lines: list[str]) -> NoReturn:
+    """Prints one line for each bad setting on stderr and exits with 2."""
+    for line in lines:
+        print(f"bad setting: {line}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return f"{str(location[0]).upper()}: {text}" if location else text

@@ -1,0 +1,1 @@
+"""Where events travel: the port (`base`) and the adapters behind it."""

@@ -1,0 +1,120 @@
+"""Every way a call can fail, as types that carry the facts.
+
+`transport.errors` holds the one table that turns them into statuses.
+"""
+
+from session_svc.domain.names import RULE
+from session_svc.domain.position import Position
+
+
+class SessionServiceError(Exception):
+    """What a caller can be told. The text names the remedy where there is one."""
+
+
+class InvalidField(SessionServiceError):
+    """A field is missing, malformed or outside its range."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidName(SessionServiceError):
+    """No session can be created, or exists, under this name."""
+
+    def __init__(self, field: str = "name") -> None:
+        super().__init__(f"{field}: not a name for a session; use {RULE}")
+        self.field = field
+        self.problem = f"not a name for a session; use {RULE}"
+
+
+class TooLarge(SessionServiceError):
+    """Something exceeds a documented size; nothing was stored."""
+
+    def __init__(self, field: str, size: int, limit: int) -> None:
+        self.problem = f"{size} bytes are more than the {limit} allowed"
+        super().__init__(f"{field}: {self.problem}")
+        self.field = field
+
+
+class InvalidPageToken(SessionServiceError):
+    """The page token is malformed or belongs to another request."""
+
+    def __init__(self) -> None:
+        super().__init__("page_token: not of this request; start again without one")
+
+
+class RequestIdReused(SessionServiceError):
+    """The request id was used before with another body."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"request_id: {request_id} was used before with other messages; use a new one")
+        self.request_id = request_id
+
+
+class SessionNotFound(SessionServiceError):
+    """There is no such session, or it has expired."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no session {name!r}")
+        self.name = name
+
+
+class SessionExists(SessionServiceError):
+    """The name is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a session {name!r} already; choose another name or allow an existing one")
+        self.name = name
+
+
+class PositionConflict(SessionServiceError):
+    """The head is elsewhere than expected, or a position is of another epoch. `actual` is the head."""
+
+    def __init__(self, actual: Position | None) -> None:
+        where = f"the head is {actual}" if actual else "the session does not exist"
+        super().__init__(f"the session is not where you expected it: {where}; read it again")
+        self.actual = actual
+
+
+class UnusableData(SessionServiceError):
+    """A key of another type, or data of a newer version, is in the way; nothing was written."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"the stored data of session {name!r} cannot be used: {problem}")
+        self.name = name
+
+
+class RateLimited(SessionServiceError):
+    """Too many of something in a time; `retry_after` in seconds."""
+
+    def __init__(self, problem: str, retry_after: float) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
+
+
+class WatcherTooSlow(SessionServiceError):
+    """A watcher did not read as fast as events came; it watches again from its last position."""
+
+    retry_after = 0.5
+
+    def __init__(self) -> None:
+        super().__init__("events came faster than they were read; watch again from the last position you saw")
+
+
+class StoreUnavailable(SessionServiceError):
+    """The store does not answer: a write may or may not have happened. `retry_after` in seconds."""
+
+    retry_after = 1.0
+
+    def __init__(self, problem: str = "the store does not answer") -> None:
+        super().__init__(f"{problem}; try again, a write with the same request_id")
+
+
+class Draining(SessionServiceError):
+    """This server is stopping. `retry_after` in seconds, spread out so that callers do not return at once."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("this server is stopping; call again and reach another one")
+        self.retry_after = retry_after

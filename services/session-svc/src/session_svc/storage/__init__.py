@@ -1,0 +1,1 @@
+"""Where sessions are kept: the ports (`base`) and the adapters behind them."""

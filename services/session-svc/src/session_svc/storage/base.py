@@ -87,7 +87,8 @@ class MessageHistory(ABC):
         `start` is from 1; with newest_first 0 means the head. Fewer may come back, at least one if there is
         any, where together they exceed about 3 MiB; `more` is then true.
 
-        Raises SessionNotFound; PositionConflict when `epoch` is given and is not the session's, or `start` is beyond the head by more than 1.
+        Raises SessionNotFound; PositionConflict when `epoch` is given and is not the session's, or `start` is more
+        than 1 beyond the head.
         """
 
     @abstractmethod

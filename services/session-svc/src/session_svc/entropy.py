@@ -1,0 +1,30 @@
+"""The one door through which time and randomness enter."""
+
+import secrets
+import time
+from collections.abc import Callable
+
+from session_svc.domain.position import DIGITS
+
+Clock = Callable[[], int]
+"""Tells the time in ms since 1970."""
+
+Digits = Callable[[int], str]
+"""Gives so many random characters of [0-9a-z]."""
+
+_random = secrets.SystemRandom()
+
+
+def system_clock() -> int:
+    """The machine's time in ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def random_digits(count: int) -> str:
+    """`count` characters of [0-9a-z] that nobody can guess."""
+    return "".join(_random.choices(DIGITS, k=count))
+
+
+def jitter(limit: float) -> float:
+    """A number anywhere from 0 to `limit`, so that many who wait do not return at once."""
+    return _random.uniform(0.0, limit)

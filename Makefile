@@ -3,7 +3,7 @@
 
 BIN := .venv/bin
 MEMBERS := pyproject.toml uv.lock proto/pyproject.toml dev/pyproject.toml $(wildcard services/*/pyproject.toml clients/*/pyproject.toml)
-CODE := dev services clients tests bench proto/generate.py
+CODE := dev services clients tests proto/generate.py $(wildcard bench/*.py)
 # One worker a core; tests of one file stay together, because they share the servers that the file starts.
 WORKERS ?= auto
 
@@ -35,7 +35,7 @@ lint: .venv/ready ## Check style, imports between parts, and the API's compatibi
 	@cd proto && ../$(BIN)/buf breaking --against released.binpb
 
 types: .venv/ready ## Check types, strictly
-	@$(BIN)/mypy $(wildcard $(CODE))
+	@$(BIN)/mypy $(CODE)
 
 format: .venv/ready ## Format the code and the .proto files, and fix what can be fixed
 	@$(BIN)/ruff check --fix-only .

@@ -3,8 +3,7 @@
 import fcntl
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 NAME: Final = "lock"
 
@@ -21,7 +20,7 @@ class DirectoryInUseError(Exception):
 
 
 class DirectoryLock:
-    """Holds `directory` while entered.
+    """Holds `directory` from `acquire` to `release`.
 
     The kernel's lock belongs to the open file, so it lasts until the last process that inherited `fileno()` is
     gone: a server that survives its parent still guards its files.
@@ -36,8 +35,13 @@ class DirectoryLock:
         assert self._file is not None, "not locked"  # noqa: S101 - A bug of the caller, not an input.
         return self._file
 
-    def __enter__(self) -> Self:
-        """Takes the directory, creating it when missing; raises DirectoryInUseError at once when it is taken."""
+    def acquire(self) -> None:
+        """Takes the directory, creating it when missing; raises DirectoryInUseError at once when it is taken.
+
+        Does nothing when this object holds it already.
+        """
+        if self._file is not None:
+            return
         self._directory.mkdir(parents=True, exist_ok=True)
         file = os.open(self._directory / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -49,11 +53,9 @@ class DirectoryLock:
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
         self._file = file
-        return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def release(self) -> None:
+        """Leaves the directory to others."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

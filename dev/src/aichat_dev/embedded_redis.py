@@ -8,7 +8,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +29,7 @@ OLDEST: Final = (7, 0)
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 20.0
 PORT_ATTEMPTS: Final = 5
+LOG_BYTES: Final = 1 << 20
 
 
 class EmbeddedRedisError(Exception):
@@ -40,7 +40,7 @@ class EmbeddedRedis:
     """A server on 127.0.0.1 that keeps its data in `directory`, which no other run may use meanwhile.
 
     `port` None: a free one, kept over restarts. `options` are redis.conf settings on top of `DURABLE`.
-    The log is `directory`/redis.log.
+    The log is `directory`/redis.log; one longer than `LOG_BYTES` is put aside at the next start.
     """
 
     def __init__(self, directory: Path, *, port: int | None = None, options: Mapping[str, str] | None = None) -> None:
@@ -48,8 +48,8 @@ class EmbeddedRedis:
         self._port = port
         self._options = {**DURABLE, **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None
-        self._held = ExitStack()
         self._lock = DirectoryLock(self.directory)
+        self._log_path = self.directory / "redis.log"
 
     @property
     def port(self) -> int:
@@ -73,27 +73,28 @@ class EmbeddedRedis:
     @property
     def log(self) -> str:
         """What the server has printed, over all its starts."""
-        path = self.directory / "redis.log"
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return self._log_path.read_text(encoding="utf-8", errors="replace") if self._log_path.exists() else ""
 
     def __enter__(self) -> Self:
-        """Takes the directory and starts the server; raises DirectoryInUseError or EmbeddedRedisError."""
-        self._held.enter_context(self._lock)
+        """Starts the server; raises DirectoryInUseError or EmbeddedRedisError."""
         try:
             self.start()
         except BaseException:
-            self._held.close()
+            self.close()
             raise
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop()
-        self._held.close()
+        self.close()
 
     def start(self) -> None:
-        """Starts the server, again after `kill` or `stop` on the same port and data, and waits until it answers."""
+        """Takes the directory and starts the server, and returns when it answers.
+
+        After `kill` or `stop` it comes back on the same port and data; the directory stays taken until `close`.
+        """
+        self._lock.acquire()
         chosen = self._port is None
         for attempt in range(1, PORT_ATTEMPTS + 1):
             self._port = free_port() if chosen else self._port
@@ -107,9 +108,14 @@ class EmbeddedRedis:
                 return
 
     def stop(self) -> None:
-        """Ends the server in order: everything written is on disk."""
+        """Ends the server in order."""
         if self._process is not None:
             end(self._process, grace=STOP_SECONDS)
+
+    def close(self) -> None:
+        """Ends the server in order and leaves the directory to others."""
+        self.stop()
+        self._lock.release()
 
     def kill(self) -> None:
         """Ends the server as a power cut would (SIGKILL)."""
@@ -118,9 +124,8 @@ class EmbeddedRedis:
     def _start_once(self) -> None:
         settings = {**self._options, "bind": "127.0.0.1", "port": str(self.port), "daemonize": "no", "dir": "./"}
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        path = self.directory / "redis.log"
-        started_at = path.stat().st_size if path.exists() else 0
-        with path.open("ab") as output:
+        started_at = self._rotate_log()
+        with self._log_path.open("ab") as output:
             self._process = spawn(
                 [find_server(), *arguments],
                 output=output,
@@ -133,6 +138,14 @@ class EmbeddedRedis:
         except BaseException:
             kill(self._process)
             raise
+
+    def _rotate_log(self) -> int:
+        """Puts a long log aside and returns how many bytes the current one holds."""
+        size = self._log_path.stat().st_size if self._log_path.exists() else 0
+        if size <= LOG_BYTES:
+            return size
+        self._log_path.replace(self._log_path.with_suffix(".log.1"))
+        return 0
 
     def _wait_until_it_answers(self, log_start: int) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -158,7 +171,7 @@ class EmbeddedRedis:
         return answer if b"\r\nprocess_id:%d\r\n" % self.process.pid in answer else b""
 
     def _failure(self, what: str, log_start: int) -> str:
-        with (self.directory / "redis.log").open("rb") as log:
+        with self._log_path.open("rb") as log:
             log.seek(log_start)
             tail = log.read()[-2000:].decode("utf-8", "replace").strip()
         return f"the embedded Redis on port {self.port} {what}; its log:\n{tail}"

@@ -51,9 +51,14 @@ def end(process: subprocess.Popen[bytes], *, grace: float) -> None:
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Kills `process` and whatever it started (SIGKILL), and waits until it is gone."""
-    if process.poll() is None:
+    kill_without_waiting(process)
+    process.wait()
+
+
+def kill_without_waiting(process: subprocess.Popen[bytes]) -> None:
+    """Kills `process` and whatever it started; safe in a signal handler, which may have interrupted a wait for it."""
+    if process.returncode is None:
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
             process.kill()  # It has not become the leader of its session yet.
-    process.wait()

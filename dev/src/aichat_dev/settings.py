@@ -1,0 +1,57 @@
+"""What `make run` reads from the environment: the services' own variables, and where to keep the data."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from aichat_runtime.settings import Address, ServiceSettings
+from pydantic import Field
+
+DEFAULT_GRPC_PORT: Final = 50051
+ANY_HOST: Final = ("0.0.0.0", "::")  # noqa: S104 - To recognise them, not to bind them.
+REDIS_FIELDS: Final = frozenset({"redis_url", "redis_host", "redis_port", "redis_username", "redis_password"})
+
+
+class RunSettings(ServiceSettings):
+    """The settings of one run; everything else in the environment reaches the services as it is."""
+
+    session_svc_listen: Address = Address("127.0.0.1", DEFAULT_GRPC_PORT)
+    gateway_listen: Address = Address("127.0.0.1", 3000)
+    public_url: str | None = None
+    public_grpc_address: str | None = None
+    data_dir: Path = Field(Path(".data"), description="where the embedded Redis keeps its files")
+
+    @property
+    def embeds_redis(self) -> bool:
+        """Whether the run brings its own Redis: nothing names another, and storage is not in memory."""
+        return self.redis_enabled and not (self.model_fields_set & REDIS_FIELDS)
+
+    @property
+    def page_url(self) -> str:
+        """Where a browser on this machine finds the page."""
+        return self.public_url or f"http://{reachable(self.gateway_listen)}/"
+
+    @property
+    def grpc_address(self) -> str:
+        """Where a client on this machine finds session-svc."""
+        return str(reachable(self.session_svc_listen))
+
+
+def reachable(listen: Address) -> Address:
+    """Where this machine reaches what listens at `listen`: loopback for "every interface"."""
+    if listen.host not in ANY_HOST:
+        return listen
+    return Address("::1" if ":" in listen.host else "127.0.0.1", listen.port)
+
+
+def child_environment(settings: RunSettings, redis_url: str | None) -> dict[str, str]:
+    """What every service is told beyond this process's own environment; `redis_url` is the embedded server's."""
+    environment = {
+        "SESSION_SVC_LISTEN": str(settings.session_svc_listen),
+        "SESSION_SVC_ADDRESS": settings.grpc_address,
+        "GATEWAY_LISTEN": str(settings.gateway_listen),
+        "PUBLIC_GRPC_ADDRESS": settings.public_grpc_address or settings.grpc_address,
+        "LOG_FORMAT": os.environ.get("LOG_FORMAT") or "console",  # Read by a person, although through a pipe.
+        "DRAIN_SECONDS": os.environ.get("DRAIN_SECONDS") or "1",  # Ctrl-C should not wait for open browser tabs.
+    }
+    return environment if redis_url is None else {**environment, "REDIS_URL": redis_url}

@@ -1,0 +1,164 @@
+"""Every way in which a call can fail."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # Published without types.
+
+UNREACHABLE = "UNREACHABLE"
+"""The reason of a failure that no server reported: there was no connection, or it broke."""
+TIMEOUT = "TIMEOUT"
+"""The reason of a call that was not answered in time."""
+CLOSED = "CLOSED"
+"""The reason of a call that was in flight, or made, when its client was closed."""
+
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field of a request that the server refused."""
+
+    field: str
+    description: str
+
+
+class AiChatError(Exception):
+    """A call failed. Catch this for every failure, or a subclass for one kind.
+
+    `reason`: the name from the API's ErrorReason without its prefix, for example "SESSION_NOT_FOUND"; for failures that
+    the service did not report itself UNREACHABLE, TIMEOUT, CLOSED or the name of the gRPC status. `message`: a sentence
+    for people. `metadata`: facts, for example {"position": "<head>"} of POSITION_CONFLICT. `retry_after`: seconds until
+    it is worth calling again, None when the server did not say. `violations`: the fields at fault.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        code: grpc.StatusCode,
+        metadata: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
+        violations: Sequence[Violation] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+        self.code = code
+        self.metadata = dict(metadata or {})
+        self.retry_after = retry_after
+        self.violations = tuple(violations)
+
+
+class InvalidRequestError(AiChatError):
+    """The request is wrong and will be wrong again: INVALID_NAME, INVALID_FIELD, TOO_LARGE, ..."""
+
+
+class NotFoundError(AiChatError):
+    """SESSION_NOT_FOUND or REPLY_NOT_FOUND."""
+
+
+class ConflictError(AiChatError):
+    """The session is not as assumed: SESSION_EXISTS, POSITION_CONFLICT, REPLY_IN_PROGRESS, UNUSABLE_DATA, ..."""
+
+    @property
+    def position(self) -> str | None:
+        """Of POSITION_CONFLICT: where the head is."""
+        return self.metadata.get("position")
+
+
+class NotAllowedError(AiChatError):
+    """TOKEN_MISSING, TOKEN_INVALID, SCOPE_MISSING or SESSION_FORBIDDEN."""
+
+
+class LimitedError(AiChatError):
+    """RATE_LIMITED, TOO_MANY_STREAMS or WATCHER_TOO_SLOW: later it will work; see `retry_after`."""
+
+
+class UnavailableError(AiChatError):
+    """STORE_UNAVAILABLE, DRAINING, UNREACHABLE or TIMEOUT. Whether a write happened is unknown."""
+
+
+class UnsupportedError(AiChatError):
+    """The server does not know this call: it is of an older version."""
+
+
+class ClosedError(AiChatError):
+    """The client was closed."""
+
+
+class InternalError(AiChatError):
+    """A defect; the server's log has the details."""
+
+
+_CLASSES: dict[grpc.StatusCode, type[AiChatError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
+    grpc.StatusCode.OUT_OF_RANGE: InvalidRequestError,
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.ALREADY_EXISTS: ConflictError,
+    grpc.StatusCode.ABORTED: ConflictError,
+    grpc.StatusCode.FAILED_PRECONDITION: ConflictError,
+    grpc.StatusCode.UNAUTHENTICATED: NotAllowedError,
+    grpc.StatusCode.PERMISSION_DENIED: NotAllowedError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: LimitedError,
+    grpc.StatusCode.UNAVAILABLE: UnavailableError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: UnavailableError,
+    grpc.StatusCode.UNIMPLEMENTED: UnsupportedError,
+}
+
+
+def from_rpc(failure: grpc.RpcError, server: str) -> AiChatError:
+    """Reads a gRPC failure and its google.rpc details; `server` is named when it could not be reached."""
+    code: grpc.StatusCode = failure.code()
+    text: str = failure.details() or ""
+    reason, metadata, retry_after, violations = "", {}, None, []
+    for detail in _details(failure.trailing_metadata() or ()):
+        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            info = error_details_pb2.ErrorInfo()
+            detail.Unpack(info)
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+            retry = error_details_pb2.RetryInfo()
+            detail.Unpack(retry)
+            retry_after = retry.retry_delay.ToTimedelta().total_seconds()
+        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            bad = error_details_pb2.BadRequest()
+            detail.Unpack(bad)
+            violations = [Violation(item.field, item.description) for item in bad.field_violations]
+    if not reason:
+        reason, text = _unreported(code, text, server)
+    return _CLASSES.get(code, InternalError)(
+        text or reason, reason=reason, code=code, metadata=metadata, retry_after=retry_after, violations=violations
+    )
+
+
+def unreachable(server: str, why: str) -> UnavailableError:
+    """The failure of a connection that broke or fell silent."""
+    return UnavailableError(f"no answer from {server}: {why}", reason=UNREACHABLE, code=grpc.StatusCode.UNAVAILABLE)
+
+
+def closed() -> ClosedError:
+    """The failure of a call on a client that is, or is being, closed."""
+    return ClosedError("this client is closed", reason=CLOSED, code=grpc.StatusCode.CANCELLED)
+
+
+def _unreported(code: grpc.StatusCode, text: str, server: str) -> tuple[str, str]:
+    if code is grpc.StatusCode.UNAVAILABLE:
+        # gRPC's text begins with its inner workings; the cause is at its end.
+        return UNREACHABLE, f"no answer from {server}: {': '.join(text.split(': ')[-2:])}"
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return TIMEOUT, f"{server} did not answer in time"
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return code.name, f"{server} does not know this call; is it an ai-chat session service of this version?"
+    return code.name, text
+
+
+def _details(trailing: Iterable[Any]) -> Iterable[any_pb2.Any]:
+    for key, value in trailing:
+        if key == _DETAILS_KEY:
+            return list(status_pb2.Status.FromString(value).details)
+    return ()

@@ -28,7 +28,6 @@ end
 
 local created = not s.exists
 if created then
-  redis.call('DEL', s.keys.reply, s.keys.chunks, s.keys.today, s.keys.yesterday)
   s.exists, s.epoch, s.created, s.owner = true, next_epoch(s.epoch), NOW, ARGV[6]
 end
 local first, elements, events, roles = s.length + 1, {}, {}, {}
@@ -37,7 +36,9 @@ for at = 15, #ARGV, 3 do
   elements[#elements + 1] = ARGV[at] .. stamp
   events[#events + 1] = (ARGV[at + 1] ~= '' and ARGV[at + 1] or ARGV[at]) .. stamp
 end
+-- First the write that a full server refuses: it refuses only the first of a script.
 redis.call('RPUSH', s.keys.messages, unpack(elements))
+if created then redis.call('DEL', s.keys.reply, s.keys.chunks, s.keys.today, s.keys.yesterday) end
 s.length = s.length + #elements
 s.active, s.last_role, s.preview = NOW, ARGV[12], ARGV[13]
 if ARGV[14] ~= '' then s.awaiting = ARGV[14] == '1' end

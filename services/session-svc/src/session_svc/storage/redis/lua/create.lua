@@ -10,11 +10,12 @@ if s.exists then
   return {'OK', row(s)}
 end
 if ARGV[4] ~= '1' then return {'INVALID_NAME'} end
-redis.call('DEL', s.keys.reply, s.keys.chunks, s.keys.today, s.keys.yesterday)
 s.exists, s.epoch, s.created, s.active = true, next_epoch(s.epoch), NOW, NOW
 s.title, s.title_source = ARGV[6], ARGV[6] ~= '' and 'user' or ''
 s.ttl, s.labels, s.owner = tonumber(ARGV[7]), ARGV[8], ARGV[9]
+-- First the write that a full server refuses: it refuses only the first of a script.
 save(s)
+redis.call('DEL', s.keys.reply, s.keys.chunks, s.keys.today, s.keys.yesterday)
 restart_clock(s)
 publish(s, 'updated', session_json(s))
 publish_list(s, 'created')

@@ -12,7 +12,7 @@ from session_svc.domain.errors import SessionServiceError, StoreUnavailable
 from session_svc.domain.position import SALT_LENGTH
 from session_svc.entropy import jitter, random_digits
 from session_svc.storage.redis import failures, server
-from session_svc.storage.redis.connection import Connection, Endpoint, Reply
+from session_svc.storage.redis.connection import Answer, Connection, Endpoint
 from session_svc.storage.redis.scripts import Script, load
 
 RECONNECT_MAX_SECONDS: Final = 2.0
@@ -57,7 +57,7 @@ class RedisClient:
                 self._connection.abort()
                 await self._connection.closed.wait()
 
-    async def run(self, script: Script, name: str, *arguments: str | int) -> list[Reply]:
+    async def run(self, script: Script, name: str, *arguments: str | int) -> list[Answer]:
         """Runs a script that is about one session; returns what it returns after 'OK'.
 
         Raises what the script's reason stands for, or StoreUnavailable.
@@ -67,14 +67,14 @@ class RedisClient:
             raise failures.error(name, reply)
         return reply
 
-    async def run_listing(self, script: Script, *arguments: str | int) -> list[Reply]:
+    async def run_listing(self, script: Script, *arguments: str | int) -> list[Answer]:
         """Runs a script that is about the list of sessions; as `run`."""
         reply = await self._evaluate(script, arguments)
         if reply[0] != "OK":
             raise failures.error("", reply)
         return reply
 
-    async def command(self, *command: str | int) -> Reply:
+    async def command(self, *command: str | int) -> Answer:
         """Runs one command. Raises StoreUnavailable; hiredis.ReplyError for what is a mistake of ours."""
         if self._connection is None:
             raise StoreUnavailable
@@ -83,13 +83,13 @@ class RedisClient:
         except hiredis.ReplyError as error:
             raise _translated(error) from error
 
-    async def _evaluate(self, script: Script, arguments: tuple[str | int, ...]) -> list[Reply]:
+    async def _evaluate(self, script: Script, arguments: tuple[str | int, ...]) -> list[Answer]:
         connection = self._connection
         if connection is None:
             raise StoreUnavailable
         command = ("EVALSHA", self._sources[script].sha, 0, random_digits(SALT_LENGTH), self._default_ttl, *arguments)
         try:
-            reply: list[Reply] = await connection.send(command)
+            reply: list[Answer] = await connection.send(command)
         except hiredis.ReplyError as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise _translated(error) from error

@@ -7,8 +7,8 @@ from typing import Any, Final
 from session_svc.domain.limits import MIB
 from session_svc.domain.message import Message, NewMessage, Role, Status
 from session_svc.domain.position import Position
-from session_svc.domain.session import Session, TitleSource
-from session_svc.storage.redis.connection import Reply
+from session_svc.domain.session import Reply, Session, TitleSource
+from session_svc.storage.redis.connection import Answer
 
 SHOWN_BYTES: Final = 2 * MIB
 """More of a foreign element than this is not shown: no response could carry it."""
@@ -78,10 +78,11 @@ def decode_all(elements: Sequence[str], epoch: str, first: int, step: int = 1) -
     return tuple(decode(element, epoch, first + index * step) for index, element in enumerate(elements))
 
 
-def session(row: Sequence[Reply]) -> Session:
+def session(row: Sequence[Answer]) -> Session:
     """The session in a row of prelude.lua."""
     (
-        name, epoch, length, created, active, title, title_source, owner, expires, ttl, labels, role, preview, awaiting
+        name, epoch, length, created, active, title, title_source, owner, expires, ttl, labels, role, preview, awaiting,
+        reply_id, reply_author, reply_model, reply_started
     ) = row  # fmt: skip
     return Session(
         name=name,
@@ -97,6 +98,7 @@ def session(row: Sequence[Reply]) -> Session:
         last_role=_ROLES.get(role),
         preview=preview,
         awaiting_reply=awaiting == "1",
+        reply=Reply(reply_id, reply_author, reply_model, int(reply_started)) if reply_id else None,
     )
 
 

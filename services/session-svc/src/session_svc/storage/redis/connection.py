@@ -23,7 +23,7 @@ CONNECT_SECONDS: Final = 5.0
 MAX_PENDING: Final = 20_000
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 
-Reply = Any
+Answer = Any
 """What Redis answers: str, int, None, or a list of them. Bytes that are no UTF-8 come as U+FFFD."""
 
 
@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         self.closed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
-        self._pending: deque[tuple[asyncio.Future[Reply], float]] = deque()
+        self._pending: deque[tuple[asyncio.Future[Answer], float]] = deque()
         self._unsent: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watchdog: asyncio.TimerHandle | None = None
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
             raise
         return connection
 
-    def send(self, command: tuple[str | int, ...]) -> asyncio.Future[Reply]:
+    def send(self, command: tuple[str | int, ...]) -> asyncio.Future[Answer]:
         """Sends a command at the end of this turn of the loop. The future may raise hiredis.ReplyError.
 
         Raises StoreUnavailable when the connection is closed or too much is waiting already.
@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # Its stub allows only tuples of one.
-        future: asyncio.Future[Reply] = self._loop.create_future()
+        future: asyncio.Future[Answer] = self._loop.create_future()
         self._pending.append((future, self._loop.time()))
         return future
 

@@ -11,10 +11,10 @@ from session_svc.domain.errors import (
     UnusableData,
 )
 from session_svc.domain.position import Position
-from session_svc.storage.redis.connection import Reply
+from session_svc.storage.redis.connection import Answer
 
 
-def error(name: str, refusal: list[Reply]) -> SessionServiceError:
+def error(name: str, refusal: list[Answer]) -> SessionServiceError:
     """The error that `refusal`, [reason, detail...], of a script about session `name` stands for."""
     match refusal:
         case ["SESSION_NOT_FOUND"]:

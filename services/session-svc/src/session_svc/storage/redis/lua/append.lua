@@ -1,8 +1,7 @@
 -- Appends messages in one step.
 -- ARGV: 3 name, 4 may be created ('1'), 5 must exist ('1'), 6 owner if created, 7 expected ('*', '' or position),
 --       8 request id ('' none), 9 fingerprint, 10 ids (as remembered for a repetition), 11 title if there is none,
---       12 last role, 13 preview, 14 awaiting reply ('1', '0', '' as it is),
---       then for each message: element without its closing brace, the same for events ('' alike), timestamp ('' now).
+--       12 last role, 13 preview, 14 awaiting reply ('1', '0', '' as it is), then the messages (see push_messages).
 -- Returns 'OK', 'new' or 'repeated', epoch and sequence of the first message, time, ids, row. When repeated, of the
 -- first answer.
 local s, failure = open(ARGV[3])
@@ -27,21 +26,12 @@ if s.exists and request_id ~= '' and redis.call('HLEN', s.keys.today) >= 10000 t
 end
 
 local created = not s.exists
-if created then
-  s.exists, s.epoch, s.created, s.owner = true, next_epoch(s.epoch), NOW, ARGV[6]
-end
-local first, elements, events, roles = s.length + 1, {}, {}, {}
-for at = 15, #ARGV, 3 do
-  local stamp = ',"timestamp":' .. (ARGV[at + 2] ~= '' and ARGV[at + 2] or integer(NOW)) .. '}'
-  elements[#elements + 1] = ARGV[at] .. stamp
-  events[#events + 1] = (ARGV[at + 1] ~= '' and ARGV[at + 1] or ARGV[at]) .. stamp
-end
--- First the write that a full server refuses: it refuses only the first of a script.
-redis.call('RPUSH', s.keys.messages, unpack(elements))
+if created then found(s, ARGV[6]) end
+local events, first = push_messages(s, 15)
 if created then redis.call('DEL', s.keys.reply, s.keys.chunks, s.keys.today, s.keys.yesterday) end
-s.length = s.length + #elements
 s.active, s.last_role, s.preview = NOW, ARGV[12], ARGV[13]
 if ARGV[14] ~= '' then s.awaiting = ARGV[14] == '1' end
+if s.reply and s.awaiting then redis.call('HSET', s.keys.reply, 'askedAgain', '1') end
 title_if_none(s, ARGV[11])
 save(s)
 if request_id ~= '' then
@@ -49,9 +39,6 @@ if request_id ~= '' then
     fingerprint .. ' ' .. s.epoch .. ' ' .. integer(first) .. ' ' .. integer(NOW) .. ' ' .. ARGV[10])
 end
 restart_clock(s)
-for index, body in ipairs(events) do
-  -- Our own elements begin with their id and role: the codec writes them.
-  publish_message(s, body:match('^{"role":"(%a+)"'), body, first + index - 1)
-end
+for index, body in ipairs(events) do publish_message(s, role_of(body), body, first + index - 1) end
 publish_list(s, created and 'created' or 'updated')
 return {'OK', 'new', s.epoch, first, NOW, ARGV[10], row(s)}

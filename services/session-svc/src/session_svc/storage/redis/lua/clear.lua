@@ -4,7 +4,8 @@ local s, failure = existing(ARGV[3])
 if failure then return failure end
 failure = conflict(s, ARGV[4])
 if failure then return failure end
-redis.call('DEL', s.keys.messages, s.keys.reply, s.keys.chunks)
+abandon_reply(s)
+redis.call('DEL', s.keys.messages)
 s.epoch, s.length, s.active = next_epoch(s.epoch), 0, NOW
 s.last_role, s.preview, s.awaiting = '', '', false
 save(s)

@@ -10,9 +10,10 @@ if s.exists then
   return {'OK', row(s)}
 end
 if ARGV[4] ~= '1' then return {'INVALID_NAME'} end
-s.exists, s.epoch, s.created, s.active = true, next_epoch(s.epoch), NOW, NOW
+found(s, ARGV[9])
+s.active = NOW
 s.title, s.title_source = ARGV[6], ARGV[6] ~= '' and 'user' or ''
-s.ttl, s.labels, s.owner = tonumber(ARGV[7]), ARGV[8], ARGV[9]
+s.ttl, s.labels = tonumber(ARGV[7]), ARGV[8]
 -- First the write that a full server refuses: it refuses only the first of a script.
 save(s)
 redis.call('DEL', s.keys.reply, s.keys.chunks, s.keys.today, s.keys.yesterday)

@@ -4,5 +4,6 @@ local s, failure = existing(ARGV[3])
 if failure then return failure end
 failure = conflict(s, ARGV[4])
 if failure then return failure end
+abandon_reply(s)
 forget(s)
 return {'OK'}

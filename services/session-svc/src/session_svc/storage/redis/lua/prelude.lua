@@ -69,6 +69,7 @@ local function open(name)
   local keys = keys_of(name)
   local failure = unusable(keys.messages, 'list') or unusable(keys.metadata, 'hash')
     or unusable(keys.today, 'hash') or unusable(keys.yesterday, 'hash')
+    or unusable(keys.reply, 'hash') or unusable(keys.chunks, 'list')
     or unusable(ACTIVITY, 'zset') or unusable(DUE, 'zset')
   if failure then return nil, failure end
   local field = redis.call('HMGET', keys.metadata, 'version', 'epoch', 'seen', 'name', 'createdAt', 'lastMessage',
@@ -79,6 +80,8 @@ local function open(name)
   end
   local length = redis.call('LLEN', keys.messages)
   local epoch = field[2] or ''
+  local reply = redis.call('HMGET', keys.reply, 'id', 'writer', 'fence', 'author', 'model', 'startedAt', 'lease',
+    'leaseUntil', 'frames', 'textBytes', 'bytes', 'askedAgain')
   return {
     name = name, keys = keys, length = length,
     exists = length > 0 or redis.call('EXISTS', keys.metadata) == 1,
@@ -88,6 +91,12 @@ local function open(name)
     title = field[7] or '', title_source = field[8] or '', owner = field[9] or '',
     ttl = tonumber(field[10] or ''), labels = field[11] or '',
     last_role = field[12] or '', preview = field[13] or '', awaiting = field[14] == '1',
+    reply = reply[1] and {
+      id = reply[1], writer = reply[2], fence = reply[3], author = reply[4] or '', model = reply[5] or '',
+      started = tonumber(reply[6]) or NOW, lease = tonumber(reply[7]) or 0, lease_until = tonumber(reply[8]) or 0,
+      frames = tonumber(reply[9]) or 0, text_bytes = tonumber(reply[10]) or 0, bytes = tonumber(reply[11]) or 0,
+      asked_again = reply[12] == '1',
+    } or nil,
   }
 end
 
@@ -104,14 +113,22 @@ local function expiry(s)
   return latest
 end
 
--- Puts the session where it falls due: when the first of its keys expires.
+-- Puts the session where it falls due: when the lease of its reply ends, else when the first of its keys expires.
 local function schedule(s)
-  local first
+  local first = s.reply and s.reply.lease_until
   for _, key in ipairs({s.keys.messages, s.keys.metadata}) do
     local at = redis.call('PEXPIRETIME', key)
     if at > 0 then first = math.min(first or at, at) end
   end
   if first then redis.call('ZADD', DUE, integer(first), s.name) else redis.call('ZREM', DUE, s.name) end
+end
+
+-- A reply as an object: its id under `name`, author and model where it has them, then `rest`.
+local function reply_json(reply, name, rest)
+  local text = '{"' .. name .. '":' .. json(reply.id)
+  if reply.author ~= '' then text = text .. ',"author":' .. json(reply.author) end
+  if reply.model ~= '' then text = text .. ',"model":' .. json(reply.model) end
+  return text .. (rest or '') .. '}'
 end
 
 -- The Session object of the contract's section 5, and `ttl` where the session has its own.
@@ -133,6 +150,7 @@ local function session_json(s)
   if s.last_role ~= '' then add('lastRole', json(s.last_role)) end
   if s.preview ~= '' then add('preview', json(s.preview)) end
   if s.awaiting then add('awaitingReply', 'true') end
+  if s.reply then add('reply', reply_json(s.reply, 'id', ',"startedAt":' .. integer(s.reply.started))) end
   return '{' .. table.concat(fields, ',') .. '}'
 end
 
@@ -271,9 +289,9 @@ local function reconcile(s)
   publish_list(s, listed and 'updated' or 'created')
 end
 
--- Restarts the expiry of the whole session: its own ttl, else the default, else none.
+-- Restarts the expiry of the whole session: its own ttl, else the default, else none; none while a reply is written.
 local function restart_clock(s)
-  local ttl = s.ttl or DEFAULT_TTL or 0
+  local ttl = s.reply and 0 or s.ttl or DEFAULT_TTL or 0
   local expires = ttl > 0 and NOW + ttl or nil
   for _, key in ipairs({s.keys.messages, s.keys.metadata, s.keys.reply, s.keys.chunks}) do
     if expires then redis.call('PEXPIREAT', key, integer(expires)) else redis.call('PERSIST', key) end
@@ -282,7 +300,16 @@ local function restart_clock(s)
     local forgotten = (day + 2) * DAY
     redis.call('PEXPIREAT', key, integer(expires and math.min(expires, forgotten) or forgotten))
   end
-  if expires then redis.call('ZADD', DUE, integer(expires), s.name) else redis.call('ZREM', DUE, s.name) end
+  local due = s.reply and s.reply.lease_until or expires
+  if due then redis.call('ZADD', DUE, integer(due), s.name) else redis.call('ZREM', DUE, s.name) end
+end
+
+-- Drops the reply in progress without a message: its log is gone, its writer finds the slot empty.
+local function abandon_reply(s)
+  if not s.reply then return end
+  redis.call('DEL', s.keys.reply, s.keys.chunks)
+  publish(s, 'complete', '{"replyId":' .. json(s.reply.id) .. '}')
+  s.reply = nil
 end
 
 -- Removes every trace of the session and announces that it is gone.
@@ -316,7 +343,32 @@ local function row(s)
   local expires = expiry(s)
   return {s.name, s.epoch, s.length, integer(s.created), integer(s.active), s.title, s.title_source, s.owner,
     expires and integer(expires) or '', s.ttl and integer(s.ttl) or '', s.labels, s.last_role, s.preview,
-    s.awaiting and '1' or ''}
+    s.awaiting and '1' or '', s.reply and s.reply.id or '', s.reply and s.reply.author or '',
+    s.reply and s.reply.model or '', s.reply and integer(s.reply.started) or ''}
+end
+
+-- Pushes messages given in ARGV from `at` on, three arguments each: element without its closing brace, the same for
+-- events ('' alike), timestamp ('' now). The first write of a new session: a full server refuses only the first of a
+-- script. Returns the texts for events and the sequence of the first.
+local function push_messages(s, at)
+  local first, elements, events = s.length + 1, {}, {}
+  while at + 2 <= #ARGV do
+    local stamp = ',"timestamp":' .. (ARGV[at + 2] ~= '' and ARGV[at + 2] or integer(NOW)) .. '}'
+    elements[#elements + 1] = ARGV[at] .. stamp
+    events[#events + 1] = (ARGV[at + 1] ~= '' and ARGV[at + 1] or ARGV[at]) .. stamp
+    at = at + 3
+  end
+  if #elements > 0 then redis.call('RPUSH', s.keys.messages, unpack(elements)) end
+  s.length = s.length + #elements
+  return events, first
+end
+
+-- Our own elements begin with their role: codec.py writes them.
+local function role_of(body) return body:match('^{"role":"(%a+)"') end
+
+-- Makes a session that does not exist yet one that does; its caller saves it.
+local function found(s, owner)
+  s.exists, s.epoch, s.created, s.owner = true, next_epoch(s.epoch), NOW, owner
 end
 
 -- Elements from index `first` (from 0) to `last` and no more than about 3 MiB, but at least one; with `step` -1

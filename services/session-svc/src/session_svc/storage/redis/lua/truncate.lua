@@ -9,7 +9,7 @@ local epoch, length = s.epoch, s.length
 local keep = ARGV[5] ~= '' and tonumber(ARGV[5]) or math.max(0, length - tonumber(ARGV[6]))
 if keep >= length then return {'OK', row(s), epoch, length, {}} end
 local removed = read(s, length - 1, math.max(keep, length - 1000), -1)
-redis.call('DEL', s.keys.reply, s.keys.chunks)
+abandon_reply(s)
 if keep == 0 then
   redis.call('DEL', s.keys.messages)
 else

@@ -28,3 +28,8 @@ def random_digits(count: int) -> str:
 def jitter(limit: float) -> float:
     """A number anywhere from 0 to `limit`, so that many who wait do not return at once."""
     return _random.uniform(0.0, limit)
+
+
+def unique_id() -> str:
+    """20 random hexadecimal digits: an id that nobody else generates."""
+    return secrets.token_hex(10)

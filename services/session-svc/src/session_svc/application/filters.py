@@ -1,0 +1,38 @@
+"""Which sessions a caller asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from session_svc.domain.session import Session
+
+
+@dataclass(frozen=True)
+class SessionFilter:
+    """Every condition must hold; an empty one always does.
+
+    query   part of the name or the title, in any case
+    labels  all of these, with these values
+    owner   exactly this one
+    """
+
+    query: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every session matches."""
+        return not (self.query or self.labels or self.owner)
+
+    def matches(self, session: Session) -> bool:
+        """Whether `session` is one of those asked for."""
+        return (
+            (not self.owner or session.owner == self.owner)
+            and all(session.labels.get(key) == value for key, value in self.labels.items())
+            and (not self.query or self._folded in session.name.casefold() or self._folded in session.title.casefold())
+        )
+
+    @cached_property
+    def _folded(self) -> str:
+        return self.query.casefold()

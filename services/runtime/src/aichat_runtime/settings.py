@@ -99,7 +99,7 @@ class UnreadableFileError(Exception):
 class ServiceSettings(BaseSettings):
     """What every service reads from its environment; see each field's description."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_ignore_empty=True, enable_decoding=False, extra="ignore", frozen=True)
 
     redis_enabled: bool = Field(True, description="false: storage in memory, nothing survives")
     redis_url: SecretStr | None = Field(None, description="redis://, rediss:// or unix:// URL")

@@ -17,7 +17,7 @@ from aichat_dev.directory_lock import DirectoryInUseError
 from aichat_dev.embedded_redis import EmbeddedRedis, EmbeddedRedisError, free_port
 from aichat_dev.output import Output
 from aichat_dev.programs import Program, RedisProgram, ServiceProgram
-from aichat_dev.settings import DEFAULT_GRPC_PORT, RunSettings, child_environment
+from aichat_dev.settings import RunSettings, child_environment
 from aichat_dev.supervisor import RunFailedError, Supervisor
 
 SERVICES: Final = (("session-svc", "session_svc"), ("stream-gateway", "stream_gateway"))
@@ -79,8 +79,7 @@ def chat_command(settings: RunSettings) -> str:
     program = Path(sys.executable).with_name("ai-chat")
     with suppress(ValueError):
         program = program.relative_to(Path.cwd())
-    is_default = settings.session_svc_listen.is_loopback and settings.session_svc_listen.port == DEFAULT_GRPC_PORT
-    server = [] if is_default else ["--server", settings.grpc_address]
+    server = [] if settings.is_default_grpc else ["--server", settings.grpc_address]
     return shlex.join([str(program), *server, "--session", "my-project"])
 
 

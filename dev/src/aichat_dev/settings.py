@@ -32,6 +32,11 @@ class RunSettings(ServiceSettings):
         return self.public_url or f"http://{reachable(self.gateway_listen)}/"
 
     @property
+    def is_default_grpc(self) -> bool:
+        """Whether every client finds session-svc without being told where."""
+        return self.session_svc_listen.is_loopback and self.session_svc_listen.port == DEFAULT_GRPC_PORT
+
+    @property
     def grpc_address(self) -> str:
         """Where a client on this machine finds session-svc."""
         return str(reachable(self.session_svc_listen))
@@ -50,8 +55,14 @@ def child_environment(settings: RunSettings, redis_url: str | None) -> dict[str,
         "SESSION_SVC_LISTEN": str(settings.session_svc_listen),
         "SESSION_SVC_ADDRESS": settings.grpc_address,
         "GATEWAY_LISTEN": str(settings.gateway_listen),
-        "PUBLIC_GRPC_ADDRESS": settings.public_grpc_address or settings.grpc_address,
+        "PUBLIC_GRPC_ADDRESS": _public_grpc_address(settings),
         "LOG_FORMAT": os.environ.get("LOG_FORMAT") or "console",  # Read by a person, although through a pipe.
         "DRAIN_SECONDS": os.environ.get("DRAIN_SECONDS") or "1",  # Ctrl-C should not wait for open browser tabs.
     }
     return environment if redis_url is None else {**environment, "REDIS_URL": redis_url}
+
+
+def _public_grpc_address(settings: RunSettings) -> str:
+    if settings.public_grpc_address:
+        return settings.public_grpc_address
+    return f"localhost:{DEFAULT_GRPC_PORT}" if settings.is_default_grpc else settings.grpc_address

@@ -78,6 +78,36 @@ class PositionConflict(SessionServiceError):
         self.actual = actual
 
 
+class ReplyNotFound(SessionServiceError):
+    """No reply, or not the one named, is being written."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no such reply is being written in session {name!r}")
+        self.name = name
+
+
+class ReplyInProgress(SessionServiceError):
+    """The session's reply slot is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"another reply is being written in session {name!r}; wait for its end, or stop it")
+        self.name = name
+
+
+class ReplyStopped(SessionServiceError):
+    """Someone stopped the reply; what was said is kept."""
+
+    def __init__(self) -> None:
+        super().__init__("the reply was stopped; what was said is kept as an interrupted message")
+
+
+class ReplyLost(SessionServiceError):
+    """The reply is no longer the writer's: its lease ended, or the session was cleared, shortened or deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("the reply is lost: its lease ended, or its session was cleared, truncated or deleted")
+
+
 class UnusableData(SessionServiceError):
     """A key of another type, or data of a newer version, is in the way; nothing was written."""
 

@@ -22,6 +22,10 @@ ATTRIBUTES_DEPTH: Final = 100
 
 CONTENT_BYTES: Final = MIB
 ATTRIBUTES_BYTES: Final = MIB
+REPLY_TEXT_BYTES: Final = MIB
+REPLY_BYTES: Final = 2 * MIB
+"""A reply with its parts."""
+PART_BYTES: Final = 64 * KIB
 REQUEST_BYTES: Final = 4 * MIB
 FRAME_BYTES: Final = 8 * MIB
 """What the server accepts, so that it can refuse what exceeds REQUEST_BYTES itself."""
@@ -34,6 +38,9 @@ DEFAULT_SESSIONS_PAGE: Final = 50
 DEFAULT_MESSAGES_PAGE: Final = 100
 SNAPSHOT_TAIL: Final = 1000
 
+LEASE_MIN_MS: Final = 1_000
+LEASE_MAX_MS: Final = 60_000
+LEASE_DEFAULT_MS: Final = 15_000
 REQUEST_IDS_PER_DAY: Final = 10_000
 TTL_MIN_MS: Final = 1_000
 TTL_MAX_MS: Final = 10 * 366 * 86_400_000

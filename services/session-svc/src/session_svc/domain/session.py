@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from session_svc.domain.message import Message, Receipt, Role
 from session_svc.domain.position import Position
+from session_svc.domain.reply import ReplySnapshot
 
 NEVER = 0
 """The ttl of a session that never expires, whatever the server's default."""
@@ -111,10 +112,11 @@ class Truncated:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A session and its newest messages, oldest first, all of one moment."""
+    """A session, its newest messages, oldest first, and the reply in progress, all of one moment."""
 
     session: Session
     messages: tuple[Message, ...]
+    reply: ReplySnapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)

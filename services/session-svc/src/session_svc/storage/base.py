@@ -20,8 +20,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from session_svc.domain.message import NewMessage
+from session_svc.domain.message import Message, NewMessage
 from session_svc.domain.position import Position
+from session_svc.domain.reply import Chunk, ReplyEnd, ReplyLease, ReplyStart
 from session_svc.domain.session import (
     Activity,
     Appended,
@@ -173,3 +174,50 @@ class SessionStore(ABC):
     @abstractmethod
     async def ping(self) -> None:
         """Returns when the store answers; raises StoreUnavailable."""
+
+
+class ReplyBuffer(ABC):
+    """Replies while they are written: one slot a session, fenced, leased, its chunks in order.
+
+    A reply ends exactly once: by its writer, by `stop`, by the end of its lease (found by `settle_due`), by exceeding
+    its size, or with the messages of its session. How it ended is remembered as long as a request id. While there is
+    one, its session does not expire. `clear`, `truncate` and `delete` end it without a message.
+    """
+
+    @abstractmethod
+    async def start(self, start: ReplyStart) -> ReplyLease | ReplyEnd:
+        """Takes the slot and stores the user's turn in one step; or resumes a reply of the writer's own.
+
+        The same reply_id and writer_key, while the lease lasts, give a new lease on what is stored and end the old
+        one; after the end they give that end again.
+        Raises ReplyInProgress, SessionNotFound (no session and no messages), InvalidName, PositionConflict; and what
+        `write` raises, for a reply of the writer's own that ended badly.
+        """
+
+    @abstractmethod
+    async def write(self, lease: ReplyLease, accepted: int, chunks: Sequence[Chunk]) -> int:
+        """Adds chunks and renews the lease; without chunks only renews it. Returns how many frames are stored.
+
+        `accepted` is how many were stored before these: a repetition changes nothing.
+        Raises ReplyStopped; ReplyLost; TooLarge, when these chunks would exceed 1 MiB of text or 2 MiB in all: the
+        reply has then ended without the first of them that did.
+        """
+
+    @abstractmethod
+    async def finish(self, lease: ReplyLease, *, attributes: str, messages: Sequence[NewMessage]) -> ReplyEnd:
+        """Ends the reply as a COMPLETE message of its text; or stores `messages` instead, when there are any.
+
+        `attributes` empty: {"parts": [...]} if there were any parts. A repetition returns the same end.
+        Raises what `write` raises.
+        """
+
+    @abstractmethod
+    async def fail(self, lease: ReplyLease, *, reason: str, attributes: str) -> ReplyEnd:
+        """Ends the reply as a FAILED message, even when nothing was said. Raises what `write` raises."""
+
+    @abstractmethod
+    async def stop(self, name: str, reply_id: str) -> Message | None:
+        """Ends the reply in progress as INTERRUPTED; None when nothing had been said. `reply_id` empty: whichever.
+
+        Raises SessionNotFound, ReplyNotFound.
+        """

@@ -36,6 +36,14 @@ class RedisClient:
         self._default_ttl = "" if default_ttl_ms is None else default_ttl_ms
         self._sources = load()
         self._connection: Connection | None = None
+        self._reached_at = 0.0
+
+    @property
+    def reachable_ms(self) -> int:
+        """For how long the store has been in reach; 0 while it is not."""
+        if self._connection is None:
+            return 0
+        return int((asyncio.get_running_loop().time() - self._reached_at) * 1000)
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -108,6 +116,7 @@ class RedisClient:
             connection.abort()
             raise
         self._connection = connection
+        self._reached_at = asyncio.get_running_loop().time()
 
     async def _keep_connected(self) -> None:
         attempt = 0

@@ -7,6 +7,7 @@ from typing import Any, Final
 from session_svc.domain.limits import MIB
 from session_svc.domain.message import Message, NewMessage, Role, Status
 from session_svc.domain.position import Position
+from session_svc.domain.reply import Chunk, Part, ReplySnapshot, Text
 from session_svc.domain.session import Reply, Session, TitleSource
 from session_svc.storage.redis.connection import Answer
 
@@ -100,6 +101,32 @@ def session(row: Sequence[Answer]) -> Session:
         awaiting_reply=awaiting == "1",
         reply=Reply(reply_id, reply_author, reply_model, int(reply_started)) if reply_id else None,
     )
+
+
+def encode_chunk(chunk: Chunk) -> tuple[str, int, int]:
+    """The three arguments reply_write.lua takes for a chunk: its JSON, how many frames it holds, its bytes."""
+    if isinstance(chunk, Text):
+        return _text(chunk.text), chunk.frames, len(chunk.text.encode())
+    return f'{{"type":{_text(chunk.type)},"data":{chunk.data}}}', 1, len(chunk.data.encode())
+
+
+def reply_snapshot(reply: Reply, chunks: Sequence[str]) -> ReplySnapshot:
+    """The reply in progress with its chunks; neighbouring texts are joined."""
+    joined: list[Chunk] = []
+    for chunk in map(_chunk, chunks):
+        last = joined[-1] if joined else None
+        if isinstance(chunk, Text) and isinstance(last, Text):
+            joined[-1] = Text(last.text + chunk.text, last.frames + chunk.frames)
+        else:
+            joined.append(chunk)
+    return ReplySnapshot(reply.id, reply.author, reply.model, tuple(joined), len(chunks))
+
+
+def _chunk(element: str) -> Chunk:
+    if element.startswith('"'):
+        return Text(json.loads(element))
+    opening, data = element.split(',"data":', 1)
+    return Part(json.loads(opening + "}")["type"], data[:-1])
 
 
 def _title_source(word: str) -> TitleSource:

@@ -4,6 +4,9 @@ from session_svc.domain.errors import (
     InvalidName,
     PositionConflict,
     RateLimited,
+    ReplyInProgress,
+    ReplyLost,
+    ReplyNotFound,
     RequestIdReused,
     SessionExists,
     SessionNotFound,
@@ -14,7 +17,7 @@ from session_svc.domain.position import Position
 from session_svc.storage.redis.connection import Answer
 
 
-def error(name: str, refusal: list[Answer]) -> SessionServiceError:
+def error(name: str, refusal: list[Answer]) -> SessionServiceError:  # noqa: C901 - One case a reason.
     """The error that `refusal`, [reason, detail...], of a script about session `name` stands for."""
     match refusal:
         case ["SESSION_NOT_FOUND"]:
@@ -27,6 +30,12 @@ def error(name: str, refusal: list[Answer]) -> SessionServiceError:
             return PositionConflict(Position.parse(head))
         case ["UNUSABLE_DATA", str(problem)]:
             return UnusableData(name, problem)
+        case ["REPLY_IN_PROGRESS"]:
+            return ReplyInProgress(name)
+        case ["REPLY_LOST"]:
+            return ReplyLost()
+        case ["REPLY_NOT_FOUND"]:
+            return ReplyNotFound(name)
         case ["REQUEST_ID_REUSED"]:
             return RequestIdReused("")
         case ["RATE_LIMITED", str(wait_ms)]:

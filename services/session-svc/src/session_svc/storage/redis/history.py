@@ -39,7 +39,7 @@ class RedisMessageHistory(MessageHistory):
             automatic_title(messages),
             last.role,
             preview(last.content),
-            _awaiting(messages),
+            awaiting(messages),
         ]
         for message in messages:
             arguments += codec.encode(message)
@@ -67,10 +67,12 @@ class RedisMessageHistory(MessageHistory):
         return MessagePage(messages, Position(current, length), more)
 
     async def snapshot(self, name: str, *, tail: int) -> Snapshot:
-        _, row, elements = await self._client.run(Script.SNAPSHOT, name, tail)
+        _, row, elements, chunks = await self._client.run(Script.SNAPSHOT, name, tail)
         session = codec.session(row)
         head = session.position
-        return Snapshot(session, codec.decode_all(elements, head.epoch, head.sequence, -1)[::-1])
+        messages = codec.decode_all(elements, head.epoch, head.sequence, -1)[::-1]
+        reply = codec.reply_snapshot(session.reply, chunks) if session.reply else None
+        return Snapshot(session, messages, reply)
 
     async def clear(self, name: str, *, expected: Expected = None) -> Session:
         _, row = await self._client.run(Script.CLEAR, name, expectation(expected))
@@ -90,8 +92,8 @@ def expectation(expected: Expected) -> str:
     return ANYTHING if expected is None else str(expected)
 
 
-def _awaiting(messages: Sequence[NewMessage]) -> str:
-    """Whether the session awaits a reply after these messages, as append.lua takes it."""
+def awaiting(messages: Sequence[NewMessage]) -> str:
+    """Whether the session awaits a reply after these messages, as the scripts take it."""
     for message in reversed(messages):
         if message.role is Role.USER:
             return "1"

@@ -1,9 +1,10 @@
-"""The Lua scripts: one file a state change, each with the prelude before it."""
+"""The Lua scripts: one file a state change, each with what it shares with others before it."""
 
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
+from typing import Final
 
 
 class Script(StrEnum):
@@ -17,10 +18,24 @@ class Script(StrEnum):
     GET = "get"
     LIST = "list"
     PAGE = "page"
+    REPLY_END = "reply_end"
+    REPLY_START = "reply_start"
+    REPLY_STOP = "reply_stop"
+    REPLY_WRITE = "reply_write"
     SETTLE = "settle"
     SNAPSHOT = "snapshot"
     TRUNCATE = "truncate"
     UPDATE = "update"
+
+
+_PRELUDES: Final = {
+    Script.REPLY_END: ("prelude", "replies"),
+    Script.REPLY_START: ("prelude", "replies"),
+    Script.REPLY_STOP: ("prelude", "replies"),
+    Script.REPLY_WRITE: ("prelude", "replies"),
+    Script.SETTLE: ("prelude", "replies"),
+}
+"""What stands before a script; before the others the prelude alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +49,9 @@ class Source:
 def load() -> dict[Script, Source]:
     """Reads every script from the package."""
     folder = files(__package__) / "lua"
-    prelude = (folder / "prelude.lua").read_text(encoding="utf-8")
     sources = {}
     for script in Script:
-        text = prelude + (folder / f"{script}.lua").read_text(encoding="utf-8")
+        names = (*_PRELUDES.get(script, ("prelude",)), script.value)
+        text = "".join((folder / f"{name}.lua").read_text(encoding="utf-8") for name in names)
         sources[script] = Source(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
     return sources

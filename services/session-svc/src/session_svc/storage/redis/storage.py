@@ -1,4 +1,4 @@
-"""Both ports over one client."""
+"""Every port over one client."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from session_svc.storage.redis.client import RedisClient
 from session_svc.storage.redis.history import RedisMessageHistory
+from session_svc.storage.redis.replies import RedisReplyBuffer
 from session_svc.storage.redis.store import RedisSessionStore
 
 
@@ -14,6 +15,7 @@ class RedisStorage:
     """The ports of storage, in Redis."""
 
     history: RedisMessageHistory
+    replies: RedisReplyBuffer
     store: RedisSessionStore
 
 
@@ -27,4 +29,4 @@ async def open_storage(url: str, default_ttl_ms: int | None = None) -> AsyncIter
     """
     client = RedisClient(url, default_ttl_ms)
     async with client.connected():
-        yield RedisStorage(RedisMessageHistory(client), RedisSessionStore(client))
+        yield RedisStorage(RedisMessageHistory(client), RedisReplyBuffer(client), RedisSessionStore(client))

@@ -68,8 +68,9 @@ class RedisSessionStore(SessionStore):
     async def settle_due(self) -> None:
         while True:
             _, names = await self._client.run_listing(Script.DUE, DUE_AT_ONCE)
+            reachable = self._client.reachable_ms
             outcomes = await asyncio.gather(
-                *(self._client.run(Script.SETTLE, name) for name in names), return_exceptions=True
+                *(self._client.run(Script.SETTLE, name, reachable) for name in names), return_exceptions=True
             )
             for name, outcome in zip(names, outcomes, strict=True):
                 if isinstance(outcome, UnusableData):

@@ -371,9 +371,10 @@ local function found(s, owner)
   s.exists, s.epoch, s.created, s.owner = true, next_epoch(s.epoch), NOW, owner
 end
 
--- Elements from index `first` (from 0) to `last` and no more than about 3 MiB, but at least one; with `step` -1
--- backwards from `first` down to `last`.
-local function read(s, first, last, step)
+-- Elements from index `first` (from 0) to `last` and no more than `budget` bytes (about 3 MiB), but at least one; with
+-- `step` -1 backwards from `first` down to `last`.
+local function read(s, first, last, step, budget)
+  budget = budget or READ_BYTES
   local elements, bytes, at, chunk = {}, 0, first, 16
   while (last - at) * step >= 0 do
     local stop = step == 1 and math.min(last, at + chunk - 1) or math.max(last, at - chunk + 1)
@@ -381,7 +382,7 @@ local function read(s, first, last, step)
     for index = 1, #part do
       local element = part[step == 1 and index or #part - index + 1]
       bytes = bytes + #element
-      if bytes > READ_BYTES and #elements > 0 then return elements end
+      if bytes > budget and #elements > 0 then return elements end
       elements[#elements + 1] = element
     end
     at = stop + step

@@ -45,10 +45,12 @@ format: .venv/ready ## Format the code and the .proto files, and fix what can be
 proto: .venv/ready ## Generate proto/gen from the .proto files
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py
 
-up: ## Start everything in Docker, and wait until it is ready
+up: .venv/ready ## Start everything in Docker, and wait until it is ready
 	@docker compose up --build --detach --wait
-	@echo "The page: http://$$(docker compose port stream-gateway 3000)"
-	@echo "A chat:   ai-chat --server $$(docker compose port session-svc 50051) --session my-project"
+	@address=$$(docker compose port session-svc 50051); \
+	[ "$$address" = 127.0.0.1:50051 ] || server="--server $$address "; \
+	printf '\n  page  http://%s/\n  chat  %s/ai-chat %s--session my-project\n' \
+	    "$$(docker compose port stream-gateway 3000)" $(BIN) "$$server"
 
 down: ## Stop what `make up` started; the data stays
 	@docker compose down

@@ -1,0 +1,69 @@
+"""Builds the gateway from its settings, and runs it. The only module that names a concrete source."""
+
+import asyncio
+import socket
+
+import structlog
+from ai_chat_client import AsyncClient
+from ai_chat_client.connection import Connection
+from aichat_runtime import metrics
+from aichat_runtime.lifecycle import StopSignals
+
+from stream_gateway import reach
+from stream_gateway.history import History
+from stream_gateway.http.app import json_api
+from stream_gateway.http.edge import Edge
+from stream_gateway.http.guard import Guard
+from stream_gateway.http.health import Health
+from stream_gateway.http.page import WebPage
+from stream_gateway.http.stream import StreamRoute
+from stream_gateway.hub import Hub
+from stream_gateway.server import GatewayServer
+from stream_gateway.settings import GatewaySettings
+from stream_gateway.sources.base import Source
+from stream_gateway.sources.grpc import GrpcSource
+from stream_gateway.sources.redis import RedisSource
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: GatewaySettings, listener: socket.socket) -> None:
+    """Serves until the first signal, then drains; returns when everybody has been sent away."""
+    token = settings.gateway_token.get_secret_value() if settings.gateway_token else None
+    connection = Connection(settings.session_svc_address, token=token, tls_ca=settings.session_svc_tls_ca)
+    metrics.serve(settings.metrics_listen)
+    async with (
+        StopSignals() as stop,
+        AsyncClient(settings.session_svc_address, token=token, tls_ca=settings.session_svc_tls_ca) as client,
+    ):
+        sources = reach.Reach([reach.SESSIONS, *([reach.EVENTS] if settings.web_stream_enabled else [])])
+        hub = Hub(_source(settings, client), History(client), sources) if settings.web_stream_enabled else None
+        guard = Guard(settings)
+        edge = Edge(
+            settings,
+            guard,
+            stream=StreamRoute(hub, stop.draining.is_set),
+            health=Health(sources, stop.draining.is_set),
+            page=WebPage(settings, guard),
+            api=json_api(client),
+        )
+        address = f"{listener.getsockname()[0]}:{listener.getsockname()[1]}"
+        server = GatewayServer(edge, lambda: log.info("listening", address=address))
+        async with asyncio.TaskGroup() as background:
+            working = [background.create_task(reach.probe(connection, sources))]
+            if hub:
+                working.append(background.create_task(hub.run()))
+            serving = background.create_task(server.serve([listener]))
+            await stop.draining.wait()
+            log.info("draining", viewers=hub.viewers if hub else 0, seconds=settings.drain_seconds)
+            if hub:
+                await hub.drain(settings.drain_seconds)
+            server.should_exit = True
+            await serving
+            for task in working:
+                task.cancel()
+    log.info("stopped")
+
+
+def _source(settings: GatewaySettings, client: AsyncClient) -> Source:
+    return RedisSource(settings.redis_dsn()) if settings.redis_enabled else GrpcSource(client)

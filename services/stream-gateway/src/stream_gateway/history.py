@@ -1,0 +1,132 @@
+"""What the streams read from session-svc: where a session is, and what was said after a position."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar, cast
+
+from ai_chat_client import message_to_json, session_to_json
+from ai_chat_client.errors import ConflictError, InvalidRequestError, NotFoundError
+from aichat.session.v1 import session_pb2 as model
+from aichat.session.v1 import session_service_pb2 as api
+
+from stream_gateway import metrics, sse
+from stream_gateway.events import compose, fingerprint, now_ms
+from stream_gateway.position import ABSENT, Position
+from stream_gateway.ring import Frame
+
+PAGE_SIZE: Final = 200
+PARALLEL: Final = 32
+
+T = TypeVar("T")
+
+
+class LogChangedError(Exception):
+    """The session has another log than the one that was asked for, or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A session at one moment: its head, and the frame that tells its description. No session: ABSENT and None."""
+
+    head: Position
+    fingerprint: str = ""
+    updated: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Messages in order, and the position of the last of them. `complete`: there was nothing more when it was read."""
+
+    frames: tuple[Frame, ...]
+    last: Position
+    complete: bool
+
+
+class Reader(Protocol):
+    """The calls of `ai_chat_client.AsyncClient` that are used here."""
+
+    def get_snapshot(self, session: str, *, tail: int = 0) -> Awaitable[api.GetSnapshotResponse]: ...
+    def get_session(self, name: str) -> Awaitable[model.Session]: ...
+    def list_messages(
+        self, session: str, *, page_size: int = 0, after_position: str = ""
+    ) -> Awaitable[api.ListMessagesResponse]: ...
+
+
+class History:
+    """Reads from session-svc, never more than a few calls at once; equal pages wanted at one time are read once.
+
+    Every method raises AiChatError.
+    """
+
+    def __init__(self, client: Reader) -> None:
+        self._client = client
+        self._slots = asyncio.Semaphore(PARALLEL)
+        self._flights: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def snapshot(self, name: str) -> Snapshot:
+        """The session as it is now."""
+        try:
+            response = await self._call("GetSnapshot", lambda: self._client.get_snapshot(name, tail=0))
+        except (NotFoundError, InvalidRequestError):
+            return Snapshot(ABSENT)
+        head = Position.parse(response.position)
+        if head is None:
+            return Snapshot(ABSENT)
+        session = response.session
+        data = compose("updated", session_to_json(session), session.last_active_time.ToMilliseconds(), head)
+        frame = Frame(sse.encode(data, str(head)), head)
+        return Snapshot(head, fingerprint(session.title, dict(session.labels)), frame)
+
+    async def touch(self, name: str) -> Position:
+        """Makes session-svc look at the session, so that it announces what others did to it. Returns its head."""
+        try:
+            session = await self._call("GetSession", lambda: self._client.get_session(name))
+        except (NotFoundError, InvalidRequestError):
+            return ABSENT
+        return Position.parse(session.position) or ABSENT
+
+    async def after(self, name: str, position: Position) -> Page:
+        """The messages after a position of the session's log. Raises LogChangedError when it has another one by now."""
+        return await self._once((name, position), lambda: self._read_after(name, position))
+
+    async def _read_after(self, name: str, position: Position) -> Page:
+        try:
+            response = await self._call(
+                "ListMessages",
+                lambda: self._client.list_messages(name, page_size=PAGE_SIZE, after_position=str(position)),
+            )
+        except (NotFoundError, ConflictError) as error:
+            raise LogChangedError from error
+        last = position
+        frames = []
+        for message in response.messages:
+            last = position.at(message.sequence)
+            frames.append(message_frame(message, last))
+        return Page(tuple(frames), last, complete=not response.next_page_token)
+
+    async def _call(self, rpc: str, call: Callable[[], Awaitable[T]]) -> T:
+        async with self._slots:
+            metrics.FETCHES.labels(rpc).inc()
+            return await call()
+
+    async def _once(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.ensure_future(read())
+            self._flights[key] = flight
+
+            def landed(task: asyncio.Task[Any]) -> None:
+                self._flights.pop(key, None)
+                if not task.cancelled():
+                    task.exception()  # Everybody who waited may be gone.
+
+            flight.add_done_callback(landed)
+        return cast("T", await asyncio.shield(flight))
+
+
+def message_frame(message: model.Message, position: Position) -> Frame:
+    """The frame that tells a message, as session-svc publishes it."""
+    type_ = "user" if message.role == model.ROLE_USER else "message"
+    data = compose(type_, message_to_json(message), message.create_time.ToMilliseconds() or now_ms(), position)
+    return Frame(sse.encode(data, str(position)), position, advances=True)

@@ -1,0 +1,1 @@
+"""HTTP: what a browser, or any client, may ask of the gateway."""

@@ -1,0 +1,140 @@
+"""The first to see each request: gives it an id, checks it, and hands it to whoever answers."""
+
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import ai_chat_client
+import structlog
+from aichat_runtime.logs import HEADER as REQUEST_ID_HEADER
+from aichat_runtime.logs import bind_request_id
+from starlette.datastructures import Headers, MutableHeaders
+
+from stream_gateway import metrics
+from stream_gateway.http.guard import Guard
+from stream_gateway.http.problems import Problem
+from stream_gateway.http.visitor import Visitor, visitor_of
+from stream_gateway.settings import GatewaySettings
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+VISITOR: Final = "stream_gateway.visitor"
+"""The key of the scope under which the Visitor is."""
+STREAM_PATH: Final = "/api/stream"
+HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
+SECURITY_HEADERS: Final = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "x-frame-options": "DENY",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+log = structlog.get_logger(__name__)
+
+
+class Edge:
+    """The ASGI application. Paths are matched undecoded, so that a session's name is one segment whatever it holds.
+
+    `stream` is called with the bare `send`: nothing stands between the hub and the socket.
+    """
+
+    def __init__(
+        self, settings: GatewaySettings, guard: Guard, *, stream: App, health: App, page: App, api: App
+    ) -> None:
+        self._prefix = settings.path_prefix
+        self._trusted = settings.trusted_proxies
+        self._guard = guard
+        self._stream = stream
+        self._health = health
+        self._page = page
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"nothing here speaks {scope['type']}")
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
+        ai_chat_client.request_id.set(request_id)
+        bind_request_id(request_id)
+        scope["path"] = self._local_path(scope["raw_path"].decode("ascii"))
+        visitor = visitor_of(scope, headers, self._trusted)
+        scope[VISITOR] = visitor
+        if scope["path"] == STREAM_PATH and scope["method"] == "GET":
+            await self._serve_stream(scope, receive, send, visitor, request_id)
+        else:
+            await self._serve(scope, receive, send, visitor, request_id)
+
+    async def _serve_stream(
+        self, scope: Scope, receive: Receive, send: Send, visitor: Visitor, request_id: str
+    ) -> None:
+        scope["stream_gateway.headers"] = [(REQUEST_ID_HEADER.encode(), request_id.encode())]
+        try:
+            self._guard.check(scope["method"], visitor, Headers(scope=scope))
+            await self._stream(scope, receive, send)
+        except Problem as problem:
+            await self._serve(scope, receive, send, visitor, request_id, problem.response())
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, visitor: Visitor, request_id: str, answer: App | None = None
+    ) -> None:
+        started = time.perf_counter()
+        status = 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await (answer or self._answer(scope, visitor))(scope, receive, send_with_headers)
+        except Problem as problem:
+            await problem.response()(scope, receive, send_with_headers)
+        finally:
+            self._report(scope, visitor, status, time.perf_counter() - started)
+
+    def _answer(self, scope: Scope, visitor: Visitor) -> App:
+        path = scope["path"]
+        if path in HEALTH_PATHS:
+            return self._health
+        self._guard.check(scope["method"], visitor, Headers(scope=scope))
+        return self._api if path.startswith("/api/") or path == "/openapi.json" else self._page
+
+    def _local_path(self, path: str) -> str:
+        """The path below PUBLIC_URL, whether or not the proxy has cut that off."""
+        if self._prefix and (path == self._prefix or path.startswith(self._prefix + "/")):
+            return path.removeprefix(self._prefix) or "/"
+        return path
+
+    def _report(self, scope: Scope, visitor: Visitor, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or (
+            "static" if scope["method"] in ("GET", "HEAD") else "other"
+        )
+        metrics.REQUESTS.labels(scope["method"] if route != "other" else "other", route, status).inc()
+        metrics.SECONDS.labels(route).observe(seconds)
+        quiet = scope["path"] in HEALTH_PATHS
+        (log.debug if quiet else log.info)(
+            "request",
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            client=visitor.client,
+            ms=round(seconds * 1000, 1),
+        )
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get(REQUEST_ID_HEADER, "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

@@ -1,0 +1,78 @@
+"""The description at /openapi.json: every route, the ones that FastAPI does not serve included."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from stream_gateway.http.bodies import MessagesBody, ProblemJson
+from stream_gateway.http.problems import MEDIA_TYPE
+
+_REF: Final = "#/components/schemas/{model}"
+_PROBLEM: Final = {
+    "description": "Refused; `reason` says why",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="ProblemJson")}}},
+}
+_HTML: Final = {"200": {"description": "The web page", "content": {"text/html": {}}}, "default": _PROBLEM}
+_NAME: Final = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _query(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": "string"}, "description": description}
+
+
+_OTHER_ROUTES: Final[dict[str, Any]] = {
+    "/": {"get": {"summary": "The web page", "responses": _HTML}},
+    "/s/{name}": {"get": {"summary": "The web page at one session", "parameters": [_NAME], "responses": _HTML}},
+    "/api/stream": {
+        "get": {
+            "summary": "What happens in a session and to the list, as server-sent events",
+            "description": "`id:` is the position, on frames that are safe to resume from; Last-Event-ID wins over `after`.",
+            "parameters": [
+                _query("session", "The session to follow; it need not exist. Required without `list`"),
+                _query("list", "1: also changes to the list, as `session` {change, session}"),
+                _query(
+                    "after", "The position after which to begin; empty: with the first message; absent: at the head"
+                ),
+                {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}},
+            ],
+            "responses": {"200": {"description": "Events", "content": {"text/event-stream": {}}}, "default": _PROBLEM},
+        }
+    },
+    "/healthz": {"get": {"summary": "Whether the process lives", "responses": {"200": {"description": "It does"}}}},
+    "/readyz": {
+        "get": {
+            "summary": "Whether it can serve",
+            "responses": {"200": {"description": "It can"}, "503": {"description": "Something is out of reach"}},
+        }
+    },
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Makes `app` describe itself, its refusals, and the routes beside it."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _describe(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description.
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    schema = get_openapi(title=app.title, version=app.version, routes=app.routes, servers=[{"url": "."}])
+    _, definitions = models_json_schema(
+        [(ProblemJson, "serialization"), (MessagesBody, "validation")], ref_template=_REF
+    )
+    schemas = schema["components"]["schemas"]
+    schemas |= definitions["$defs"]
+    for leftover in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(leftover, None)
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = _PROBLEM
+    schema["paths"] |= _OTHER_ROUTES
+    return schema

@@ -1,0 +1,65 @@
+"""The HTTP server: uvicorn, with its signals left to us and a way to drop a connection."""
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from aichat_runtime.settings import Address
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from stream_gateway.http.edge import App
+from stream_gateway.http.stream import ABORT
+
+BACKLOG: Final = 2048
+CLOSE_SECONDS: Final = 5
+"""How long requests in flight may take once the streams have been drained."""
+KEEP_ALIVE_SECONDS: Final = 75
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """Lets a route drop its connection: a peer that reads nothing would keep one open that is only closed."""
+
+    def on_message_begin(self) -> None:
+        """Begins a request."""
+        super().on_message_begin()
+        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
+
+
+class GatewayServer(Server):
+    """Serves `app` on a socket until `should_exit`; `on_started` is called once it accepts connections."""
+
+    def __init__(self, app: App, on_started: Callable[[], None]) -> None:
+        super().__init__(
+            Config(
+                app,
+                http=GatewayProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=CLOSE_SECONDS,
+            )
+        )
+        self._on_started = on_started
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals alone: the process drains before the server stops."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to accept connections."""
+        await super().startup(sockets)
+        self._on_started()
+
+
+def listen(address: Address) -> socket.socket:
+    """A listening socket. Raises OSError when the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)

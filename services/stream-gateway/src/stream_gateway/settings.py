@@ -1,0 +1,89 @@
+"""The gateway's settings; see the README for each."""
+
+import ipaddress
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from aichat_runtime.settings import Address, ServiceSettings, is_loopback
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+def _listed(value: Any) -> Any:
+    return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
+
+
+def _networks(value: Any) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(item, strict=False) for item in _listed(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; write addresses or networks, for example 10.0.0.0/8,192.168.1.5") from None
+
+
+class GatewaySettings(ServiceSettings):
+    """What stream-gateway reads from its environment."""
+
+    web_stream_enabled: bool = True
+    gateway_listen: Address = Address("127.0.0.1", 3000)
+    session_svc_address: str = "localhost:50051"
+    session_svc_tls_ca: str | None = None
+    gateway_token: SecretStr | None = None
+    public_url: str | None = None
+    public_grpc_address: str = Field("localhost:50051", min_length=1, max_length=300)
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
+    gateway_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
+    gateway_write: bool | None = None
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_one(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"{value!r} is no URL of a site; write for example https://chat.example.com/ai-chat/")
+        return value
+
+    @field_validator("gateway_hosts")
+    @classmethod
+    def _hosts_are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if "/" in host or host == "*":
+                raise ValueError(f"{host!r} is no host name; write names without scheme and port: chat.example.com")
+        return tuple(host.strip("[]").rstrip(".").lower() for host in value)
+
+    @model_validator(mode="after")
+    def _may_be_published(self) -> Self:
+        refusal = self.refusal_to_publish(self.gateway_listen, "GATEWAY_LISTEN")
+        if refusal:
+            raise ValueError(refusal)
+        return self
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names under which the gateway may be asked for."""
+        named = self.gateway_hosts or LOOPBACK_NAMES
+        public = urlsplit(self.public_url).hostname if self.public_url else None
+        return frozenset(named) | ({public} if public else frozenset())
+
+    @property
+    def public_origin(self) -> str | None:
+        """Scheme and authority of PUBLIC_URL, as browsers write an Origin."""
+        if not self.public_url:
+            return None
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc}".lower()
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of PUBLIC_URL without the slash at its end: empty for a site of its own."""
+        return urlsplit(self.public_url).path.rstrip("/") if self.public_url else ""
+
+    @property
+    def is_published_on_loopback(self) -> bool:
+        """Whether only this machine can reach the gateway."""
+        return is_loopback(self.published_address or self.gateway_listen.host)

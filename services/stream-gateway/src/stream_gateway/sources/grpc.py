@@ -1,0 +1,145 @@
+"""Events over gRPC: one WatchSession for each session that is followed, and one WatchSessions."""
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+import structlog
+from ai_chat_client import AsyncClient, message_to_json, session_to_json
+from ai_chat_client.errors import AiChatError
+from aichat.session.v1 import session_pb2 as model
+from aichat.session.v1 import session_service_pb2 as api
+
+from stream_gateway import metrics
+from stream_gateway.events import compose, now_ms
+from stream_gateway.position import Position
+from stream_gateway.sources.base import Listener, Source
+
+MAX_DELAY_SECONDS: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class GrpcSource(Source):
+    """Watches sessions through session-svc; for where there is no Redis."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._ended: set[asyncio.Task[None]] = set()
+        self._listener: Listener | None = None
+        self._wanted: set[str] = set()
+
+    def follow(self, name: str) -> None:
+        self._wanted.add(name)
+        if self._listener is not None:
+            self._begin(self._listener, name)
+
+    def unfollow(self, name: str) -> None:
+        self._wanted.discard(name)
+        watch = self._watches.pop(name, None)
+        if watch is not None:
+            watch.cancel()
+            self._ended.add(watch)
+            watch.add_done_callback(self._ended.discard)
+        metrics.SUBSCRIPTIONS.set(len(self._watches))
+
+    async def run(self, listener: Listener) -> None:
+        self._listener = listener
+        for name in self._wanted:
+            self._begin(listener, name)
+        try:
+            await self._keep(lambda: self._watch_list(listener), listener.source_down)
+        finally:
+            self._listener = None
+            watches = [*self._watches.values(), *self._ended]
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+            self._watches.clear()
+
+    def _begin(self, listener: Listener, name: str) -> None:
+        if name not in self._watches:
+            self._watches[name] = asyncio.create_task(
+                self._keep(lambda: self._watch_session(listener, name), lambda: None)
+            )
+            metrics.SUBSCRIPTIONS.set(len(self._watches))
+
+    async def _watch_session(self, listener: Listener, name: str) -> None:
+        """One watch, until the session is deleted or the watch fails."""
+        async for response in self._client.watch_session(name):
+            if response.HasField("caught_up"):
+                # Again after each lost connection. The client has filled the gap, but a title is not part of that.
+                listener.subscribed(name)
+            else:
+                for data in session_events(response):
+                    listener.event(name, data)
+
+    async def _watch_list(self, listener: Listener) -> None:
+        def lost(error: AiChatError) -> None:
+            log.warning("session_svc_lost", reason=error.reason)
+            listener.source_down()
+
+        async for response in self._client.watch_sessions(on_loss=lost):
+            if response.HasField("reset"):
+                listener.source_up()
+                listener.list_subscribed()
+            elif data := list_event(response):
+                listener.list_event(data)
+
+    async def _keep(self, watch: Callable[[], Awaitable[None]], lost: Callable[[], None]) -> None:
+        """Watches again whenever a watch has ended."""
+        ceiling = 0.25
+        while True:
+            try:
+                await watch()
+                ceiling = 0.25
+            except AiChatError as error:
+                log.info("watch_failed", reason=error.reason)
+                lost()
+                await asyncio.sleep(random.uniform(0, ceiling))  # noqa: S311 - Spreads load only.
+                ceiling = min(ceiling * 2, MAX_DELAY_SECONDS)
+
+
+def session_events(response: api.WatchSessionResponse) -> Iterator[bytes]:
+    """What WatchSession says, as the JSON that is published where there is Redis."""
+    position = Position.parse(response.position)
+    match response.WhichOneof("event"):
+        case "messages":
+            for message in response.messages.messages:
+                yield _message_event(message, position)
+        case "reply_finished" if response.reply_finished.HasField("message"):
+            yield _message_event(response.reply_finished.message, position)
+        case "reset":
+            yield compose("reset", "{}", now_ms(), position)
+        case "cleared":
+            yield compose("clear", "{}", now_ms(), position)
+        case "truncated":
+            yield compose("truncate", json.dumps({"keep": response.truncated.keep}), now_ms(), position)
+        case "updated":
+            yield compose("updated", session_to_json(response.updated.session), now_ms(), position)
+        case "deleted":
+            yield compose("deleted", "{}", now_ms(), position)
+        case _:
+            return
+
+
+def list_event(response: api.WatchSessionsResponse) -> bytes | None:
+    """What WatchSessions says, as the JSON that is published where there is Redis; None: nothing happened."""
+    match response.WhichOneof("event"):
+        case "created":
+            return compose("created", session_to_json(response.created.session), now_ms())
+        case "updated":
+            return compose("updated", session_to_json(response.updated.session), now_ms())
+        case "deleted":
+            return compose("deleted", json.dumps({"name": response.deleted.name}), now_ms())
+        case _:
+            return None
+
+
+def _message_event(message: model.Message, position: Position | None) -> bytes:
+    type_ = "user" if message.role == model.ROLE_USER else "message"
+    where = position.at(message.sequence) if position else None
+    return compose(type_, message_to_json(message), message.create_time.ToMilliseconds() or now_ms(), where)

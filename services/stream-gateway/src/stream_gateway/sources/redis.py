@@ -1,0 +1,158 @@
+"""Events by Redis pub/sub: one connection for all subscriptions, one task that writes to it, one that reads."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from stream_gateway import metrics
+from stream_gateway.sources.base import Listener, Source
+
+LIST_CHANNEL: Final = "ai-chat:sessions"
+SESSION_PREFIX: Final = "ai-chat:stream:"
+BATCH: Final = 500
+CONNECT_SECONDS: Final = 5.0
+PING_SECONDS: Final = 5.0
+SILENCE_SECONDS: Final = 10.0
+"""Longer than PING_SECONDS: a connection on which not even a pong came is dead, whatever the kernel thinks of it."""
+MAX_DELAY_SECONDS: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class ConnectionLostError(Exception):
+    """The connection is of no use any more."""
+
+
+class RedisSource(Source):
+    """Subscribes to `ai-chat:stream:<name>` for each session that is followed, and always to `ai-chat:sessions`.
+
+    Sends SUBSCRIBE, UNSUBSCRIBE and PING, and nothing else that names a key or a channel.
+    """
+
+    def __init__(self, url: str) -> None:
+        # Protocol 2, so that a pub/sub connection is one in name too, and HELLO is not needed. No timeout on the socket:
+        # silence is judged by `_read`. No retries: a lost connection means lost events, which has to be told.
+        self._pool = ConnectionPool.from_url(
+            url,
+            protocol=2,
+            socket_timeout=None,
+            socket_connect_timeout=CONNECT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._wanted: set[str] = {LIST_CHANNEL}
+        self._sent: set[str] = set()
+        self._unconfirmed: Counter[str] = Counter()
+        self._live: set[str] = set()
+        self._changed = asyncio.Event()
+
+    def follow(self, name: str) -> None:
+        self._wanted.add(SESSION_PREFIX + name)
+        self._changed.set()
+
+    def unfollow(self, name: str) -> None:
+        self._wanted.discard(SESSION_PREFIX + name)
+        self._changed.set()
+
+    async def run(self, listener: Listener) -> None:
+        ceiling = 0.25
+        try:
+            while True:
+                try:
+                    await self._connected(listener)
+                except* (RedisError, OSError, ConnectionLostError) as failures:
+                    log.warning("redis_lost", error=str(failures.exceptions[0]))
+                if self._live:
+                    ceiling = 0.25
+                self._forget()
+                listener.source_down()
+                await asyncio.sleep(random.uniform(0, ceiling))  # noqa: S311 - Spreads load only.
+                ceiling = min(ceiling * 2, MAX_DELAY_SECONDS)
+        finally:
+            self._forget()
+
+    async def _connected(self, listener: Listener) -> None:
+        connection = self._pool.make_connection()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS), asyncio.TaskGroup() as connecting:
+                connecting.create_task(connection.connect())
+            log.info("redis_connected")
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._write(connection))
+                both.create_task(self._read(connection, listener))
+        finally:
+            await connection.disconnect(nowait=True)
+
+    def _forget(self) -> None:
+        self._sent.clear()
+        self._unconfirmed.clear()
+        self._live.clear()
+        metrics.SUBSCRIPTIONS.set(0)
+
+    async def _write(self, connection: AbstractConnection) -> None:
+        while True:
+            self._changed.clear()
+            await self._send(
+                connection, "UNSUBSCRIBE", [channel for channel in self._sent if channel not in self._wanted]
+            )
+            await self._send(
+                connection, "SUBSCRIBE", [channel for channel in self._wanted if channel not in self._sent]
+            )
+            try:
+                async with asyncio.timeout(PING_SECONDS):
+                    await self._changed.wait()
+            except TimeoutError:
+                await connection.send_command("PING", check_health=False)
+
+    async def _send(self, connection: AbstractConnection, command: str, channels: Sequence[str]) -> None:
+        for first in range(0, len(channels), BATCH):
+            batch = channels[first : first + BATCH]
+            self._unconfirmed.update(batch)
+            if command == "SUBSCRIBE":
+                self._sent.update(batch)
+            else:
+                self._sent.difference_update(batch)
+            async with asyncio.timeout(SILENCE_SECONDS):
+                await connection.send_command(command, *batch, check_health=False)
+
+    async def _read(self, connection: AbstractConnection, listener: Listener) -> None:
+        while True:
+            response = await connection.read_response(disable_decoding=True, timeout=SILENCE_SECONDS)
+            if response is None:
+                raise ConnectionLostError(f"Redis has been silent for {SILENCE_SECONDS:.0f} s")
+            kind = response[0]
+            if kind == b"message":
+                self._deliver(listener, response[1].decode(errors="replace"), response[2])
+            elif kind in (b"subscribe", b"unsubscribe") and response[1] is not None:
+                self._confirm(listener, response[1].decode(errors="replace"), live=kind == b"subscribe")
+
+    def _deliver(self, listener: Listener, channel: str, data: bytes) -> None:
+        if channel == LIST_CHANNEL:
+            listener.list_event(data)
+        elif channel in self._live:
+            listener.event(channel.removeprefix(SESSION_PREFIX), data)
+
+    def _confirm(self, listener: Listener, channel: str, *, live: bool) -> None:
+        self._unconfirmed[channel] -= 1
+        # Left and joined again within a moment: only the answer to the last command says how it stands.
+        if self._unconfirmed[channel] > 0:
+            return
+        del self._unconfirmed[channel]
+        if not live:
+            self._live.discard(channel)
+        elif channel == LIST_CHANNEL:
+            self._live.add(channel)
+            listener.source_up()
+            listener.list_subscribed()
+        else:
+            self._live.add(channel)
+            listener.subscribed(channel.removeprefix(SESSION_PREFIX))
+        metrics.SUBSCRIPTIONS.set(len(self._live))

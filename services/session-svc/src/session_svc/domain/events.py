@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from session_svc.domain.message import Message
 from session_svc.domain.position import Position
+from session_svc.domain.reply import Chunk
 from session_svc.domain.session import Session
 
 
@@ -13,6 +14,36 @@ class MessageAppended:
 
     position: Position
     message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStarted:
+    """A reply began."""
+
+    position: Position
+    reply_id: str
+    author: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyExtended:
+    """A chunk of a reply: number `first` up to `end`, exclusive."""
+
+    position: Position
+    reply_id: str
+    chunk: Chunk
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnded:
+    """A reply ended as `message`; None: nothing had been said, and the head stays."""
+
+    position: Position
+    reply_id: str
+    message: Message | None
 
 
 @dataclass(frozen=True, slots=True)

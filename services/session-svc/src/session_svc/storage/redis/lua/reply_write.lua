@@ -13,7 +13,7 @@ if not reply then return answer end
 local before, frames = tonumber(ARGV[6]), 0
 for at = 7, #ARGV, 3 do frames = frames + tonumber(ARGV[at + 1]) end
 if frames > 0 and before + frames == reply.frames then return {'OK', 'written', reply.frames} end
-if before ~= reply.frames then return {'REPLY_LOST'} end
+if frames > 0 and before ~= reply.frames then return {'REPLY_LOST'} end
 for at = 7, #ARGV, 3 do
   local bytes, is_text = tonumber(ARGV[at + 2]), ARGV[at]:byte(1) == 34
   reply.bytes = reply.bytes + bytes

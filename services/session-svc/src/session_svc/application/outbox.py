@@ -1,0 +1,69 @@
+"""What a writer has said and the store has not heard yet."""
+
+import asyncio
+from typing import Final
+
+from session_svc.domain.limits import KIB
+from session_svc.domain.reply import Chunk, Text
+
+HELD_BYTES: Final = 256 * KIB
+"""More than this waiting, and the writer waits too."""
+
+
+class Outbox:
+    """Joins texts that wait, so that a store slower than the writer is asked less often, never later.
+
+    Bounded: `add` waits while more than 256 KiB are held.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[Chunk] = []
+        self._texts: list[str] = []
+        self._bytes = 0
+        self._closed = False
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+
+    async def add(self, chunk: Chunk) -> None:
+        """Takes one delta or part."""
+        while self._bytes > HELD_BYTES:
+            self._emptied.clear()
+            await self._emptied.wait()
+        if isinstance(chunk, Text):
+            self._texts.append(chunk.text)
+            self._bytes += len(chunk.text)
+        else:
+            self._close_text()
+            self._chunks.append(chunk)
+            self._bytes += len(chunk.data)
+        self._filled.set()
+
+    def renew(self) -> None:
+        """Takes a renewal of the lease: any write is one."""
+        self._filled.set()
+
+    def close(self) -> None:
+        """Nothing more will be added."""
+        self._closed = True
+        self._filled.set()
+
+    async def wait(self) -> bool:
+        """Waits for something to write; False when there is nothing and never will be."""
+        await self._filled.wait()
+        return bool(self._chunks or self._texts) or not self._closed
+
+    def take(self) -> list[Chunk]:
+        """Everything that waits, in order; nothing when only the lease is to be renewed."""
+        self._close_text()
+        chunks, self._chunks = self._chunks, []
+        self._bytes = 0
+        if not self._closed:
+            self._filled.clear()
+        self._emptied.set()
+        return chunks
+
+    def _close_text(self) -> None:
+        if self._texts:
+            self._chunks.append(Text("".join(self._texts), len(self._texts)))
+            self._texts.clear()

@@ -1,0 +1,142 @@
+"""Writing one reply: frames in, from a writer that may break off; chunks out, as fast as the store takes them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from session_svc.application.outbox import Outbox
+from session_svc.bus.base import Gap, StreamBus
+from session_svc.domain.errors import InvalidField, ReplyLost, StoreUnavailable, WatcherTooSlow
+from session_svc.domain.events import ReplyEnded
+from session_svc.domain.message import Message, NewMessage
+from session_svc.domain.reply import Chunk, ReplyEnd, ReplyLease, ReplyStart
+from session_svc.storage.base import ReplyBuffer
+
+LISTEN_AGAIN_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Keeps the lease while there is nothing to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The reply is complete; fields as ReplyBuffer.finish."""
+
+    attributes: str = ""
+    messages: tuple[NewMessage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The reply failed; fields as ReplyBuffer.fail."""
+
+    reason: str = ""
+    attributes: str = ""
+
+
+Frame = Chunk | Renew | Finish | Fail
+
+
+class Replies:
+    """Takes replies from their writers."""
+
+    def __init__(self, buffer: ReplyBuffer, bus: StreamBus) -> None:
+        self._buffer = buffer
+        self._bus = bus
+
+    async def write(self, start: ReplyStart, frames: AsyncIterator[Frame]) -> AsyncGenerator[ReplyLease | ReplyEnd]:
+        """Yields the lease once the slot is held, and at last the end; after an end, the end alone.
+
+        The first chunk goes to the store at once, later ones as soon as it has answered for those before. When the
+        reply ends otherwise, or another stream takes it over, this one hears of it within a second.
+
+        Raises what ReplyBuffer raises, and what `frames` raises; InvalidField when `frames` end without an ending: the
+        reply then goes on until its lease is over.
+        """
+        lease = await self._buffer.start(start)
+        yield lease
+        if isinstance(lease, ReplyLease):
+            yield await _Writing(self._buffer, lease, frames, self._bus).run()
+
+    async def stop(self, name: str, reply_id: str) -> Message | None:
+        """Ends the reply in progress; see ReplyBuffer.stop."""
+        return await self._buffer.stop(name, reply_id)
+
+
+class _Writing:
+    """One stream of one writer, from its lease to its end."""
+
+    def __init__(
+        self,
+        buffer: ReplyBuffer,
+        lease: ReplyLease,
+        frames: AsyncIterator[Frame],
+        bus: StreamBus,
+    ) -> None:
+        self._buffer = buffer
+        self._lease = lease
+        self._frames = frames
+        self._bus = bus
+        self._outbox = Outbox()
+        self._accepted = lease.accepted
+
+    async def run(self) -> ReplyEnd:
+        reading = asyncio.create_task(self._read())
+        writing = asyncio.create_task(self._write())
+        ending = asyncio.create_task(self._hear_of_its_end())
+        try:
+            await asyncio.wait((reading, writing, ending), return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                self._outbox.close()
+                await asyncio.wait((writing, ending), return_when=asyncio.FIRST_COMPLETED)
+            if writing.done():
+                writing.result()
+            else:
+                # It was ended by someone else: the store knows by whom and tells its writer.
+                ending.result()
+                await self._check()
+                raise ReplyLost
+            last = reading.result()
+        finally:
+            for task in (reading, writing, ending):
+                task.cancel()
+            await asyncio.gather(reading, writing, ending, return_exceptions=True)
+        if isinstance(last, Finish):
+            return await self._buffer.finish(self._lease, attributes=last.attributes, messages=last.messages)
+        return await self._buffer.fail(self._lease, reason=last.reason, attributes=last.attributes)
+
+    async def _read(self) -> Finish | Fail:
+        async for frame in self._frames:
+            if isinstance(frame, Finish | Fail):
+                return frame
+            if isinstance(frame, Renew):
+                self._outbox.renew()
+            else:
+                await self._outbox.add(frame)
+        raise InvalidField("frame", "the stream ended without finish or fail; resume the reply, or let its lease end")
+
+    async def _write(self) -> None:
+        """Writes until the outbox is closed and empty: while one write is in flight, what comes waits for the next."""
+        while await self._outbox.wait():
+            self._accepted = await self._buffer.write(self._lease, self._accepted, self._outbox.take())
+
+    async def _hear_of_its_end(self) -> None:
+        """Returns, or raises what the writer is told, once the reply has ended without this stream having ended it."""
+        while True:
+            try:
+                async with self._bus.session(self._lease.session) as events:
+                    await self._check()
+                    async for event in events:
+                        if event is Gap.LOST:
+                            await self._check()
+                        elif isinstance(event, ReplyEnded) and event.reply_id == self._lease.reply_id:
+                            return
+            except (WatcherTooSlow, StoreUnavailable):
+                await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+
+    async def _check(self) -> None:
+        """Raises what the writer is told when the reply has ended."""
+        await self._buffer.write(self._lease, self._accepted, ())

@@ -1,0 +1,295 @@
+// The open session: its history, what happens in it, and how the two are joined without a gap.
+
+import { ApiError, getSession, listMessages, stopReply } from "./api.js";
+import { MessageLog } from "./log.js";
+import { parsePosition } from "./position.js";
+import { Replies } from "./replies.js";
+
+const PAGE = 60;
+const HOLD = 1500; // Messages kept in the page while the reader is at the end.
+const KEEP = 200;
+const LAST_DELAY_MS = 10_000;
+const NOTICES = 3;
+
+/**
+ * @typedef {"none"|"loading"|"ready"|"missing"|"deleted"|"failed"} ConversationState
+ *   missing: no such session, it may come; failed: it could not be read
+ */
+
+export class Conversation extends EventTarget {
+  /** @type {string|null} */
+  name = null;
+  /** @type {ConversationState} */
+  state = "none";
+  /** @type {import("./sessions.js").Session|null} */
+  session = null;
+  /** @type {ApiError|null} */
+  error = null;
+  log = new MessageLog();
+  replies = new Replies(() => this.#changed());
+  /** What chat.ai's programs said went wrong; it is stored nowhere. @type {string[]} */
+  notices = [];
+  /** @type {"no"|"yes"|"failed"} */
+  loadingOlder = "no";
+  #live = false;
+  #queue = null;
+  #shedding = false;
+  #abort = new AbortController();
+  #stream;
+
+  /** @param {import("./stream.js").LiveStream|null} stream null: the server has no stream */
+  constructor(stream) {
+    super();
+    this.#stream = stream;
+  }
+
+  /** @param {string|null} name null: no session */
+  async open(name) {
+    this.#abort.abort();
+    const { signal } = (this.#abort = new AbortController());
+    Object.assign(this, { name, session: null, error: null, notices: [], loadingOlder: "no", state: name === null ? "none" : "loading" });
+    this.log = new MessageLog();
+    this.replies.endAll();
+    this.#live = false;
+    this.#queue = null;
+    this.dispatchEvent(new Event("open"));
+    this.#changed();
+    if (name === null) return void this.#stream?.follow(null, null);
+    await this.#join(signal);
+  }
+
+  /** Read the session after that failed. */
+  async retry() {
+    if (this.state !== "failed") return;
+    this.state = "loading";
+    this.#changed();
+    await this.#join(this.#abort.signal);
+  }
+
+  /** The connection is open: learn what happened to the session meanwhile that leaves no message. */
+  async streamOpened() {
+    if (this.state === "failed") return void this.retry();
+    if (this.name === null || !this.#live) return;
+    this.replies.doubt();
+    await this.#readSession(this.#abort.signal);
+  }
+
+  /** Take an event of the session from the stream. */
+  take(event) {
+    if (!this.#live) return;
+    if (this.#queue) this.#queue.push(event);
+    else this.#apply(event);
+  }
+
+  /** Take what the list was told of a session, in case it is this one. */
+  takeSession({ change, session }) {
+    if (session.name !== this.name) return;
+    if (change === "deleted") return void (this.state === "deleted" || this.#deleted());
+    this.session = session;
+    this.#changed();
+  }
+
+  /** Read the page before the oldest message held. */
+  async older() {
+    if (this.loadingOlder === "yes" || this.log.before === null || this.state !== "ready") return;
+    this.loadingOlder = "yes";
+    this.#changed();
+    const { signal } = this.#abort;
+    const { log } = this;
+    const { before } = log;
+    try {
+      const page = await listMessages(this.name, { limit: PAGE, before, signal });
+      if (log.before === before) log.prepend(page.messages, page.before);
+      this.loadingOlder = "no";
+    } catch (error) {
+      if (signal.aborted) return;
+      this.loadingOlder = "failed";
+      // The log is another one by now, or the cursor is; the newest page brings a new one.
+      if (error.reason === "POSITION_CONFLICT" || error.reason === "INVALID_PAGE_TOKEN") {
+        this.loadingOlder = "no";
+        this.reload({ fresh: true });
+      }
+    }
+    this.#changed();
+  }
+
+  /**
+   * Read the newest page again; events wait until it is there, and those it holds already are dropped.
+   * @param {{fresh?: boolean}} [options] fresh: keep no older page
+   */
+  async reload({ fresh = false } = {}) {
+    if (this.name === null || this.#queue) return;
+    const { signal } = this.#abort;
+    this.#queue = [];
+    for (let delay = 500; ; delay = Math.min(LAST_DELAY_MS, delay * 2)) {
+      try {
+        await this.#readHistory(signal, fresh);
+        break;
+      } catch {
+        if (signal.aborted) return;
+        await new Promise((resolve) => setTimeout(resolve, delay * (0.5 + Math.random() / 2)));
+        if (signal.aborted) return;
+      }
+    }
+    const queue = this.#queue;
+    this.#queue = null;
+    for (const event of queue) this.take(event);
+    this.#changed();
+  }
+
+  /** Stop the reply that is being written. */
+  async stop(replyId) {
+    try {
+      await stopReply(this.name, replyId);
+    } catch (error) {
+      if (error.reason !== "REPLY_NOT_FOUND") this.#notice(`The reply could not be stopped: ${error.message}`);
+    }
+  }
+
+  async #join(signal) {
+    try {
+      await Promise.all([this.#readHistory(signal), this.#readSession(signal)]);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.error = error;
+      this.state = "failed";
+      this.#changed();
+      // The list goes on, and its connection tells when it is worth another attempt.
+      this.#stream?.follow(null, null);
+      return;
+    }
+    if (signal.aborted) return;
+    this.#live = this.#stream !== null;
+    this.#stream?.follow(this.name, this.log.position);
+    this.#changed();
+  }
+
+  async #readHistory(signal, fresh = false) {
+    try {
+      const page = await listMessages(this.name, { limit: PAGE, signal });
+      if (fresh) this.log.forget();
+      this.log.replace(page.messages, page.position, page.before);
+      for (const message of page.messages) this.replies.end(message.id);
+      this.state = "ready";
+    } catch (error) {
+      if (signal.aborted || !(error instanceof ApiError) || error.status !== 404) throw error;
+      this.log.forget();
+      this.state = "missing";
+    }
+  }
+
+  async #readSession(signal) {
+    try {
+      this.session = await getSession(this.name, signal);
+      this.replies.settle(this.session.reply?.id);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error.status === 404) this.session = null;
+      // Otherwise the history tells what is wrong, or the list tells the session.
+    }
+    this.#changed();
+  }
+
+  #apply(event) {
+    const payload = event.payload ?? {};
+    const position = parsePosition(event.position);
+    switch (event.type) {
+      case "user":
+      case "message":
+        this.#append(payload, position);
+        if (event.type === "message") this.replies.endForeign();
+        break;
+      case "complete":
+        this.replies.end(payload.replyId);
+        if (payload.id) this.#append(payload, position);
+        break;
+      case "clear":
+      case "truncate":
+        this.#shorten(event.type, payload, position);
+        break;
+      case "reset":
+        this.replies.endAll();
+        this.reload();
+        break;
+      case "updated":
+        this.session = { ...this.session, ...payload };
+        break;
+      case "deleted":
+        this.#deleted();
+        break;
+      case "start":
+        if (!this.log.has(payload.replyId)) this.replies.start(payload);
+        break;
+      case "snapshot":
+        if (!this.log.has(payload.replyId)) this.replies.snapshot(payload);
+        break;
+      case "chunk":
+      case "part": {
+        const piece = event.type === "chunk" ? String(payload.content ?? "") : { type: payload.type, data: payload.data };
+        const ended = payload.replyId !== undefined && this.log.has(payload.replyId);
+        if (!ended && !this.replies.chunk(piece, payload)) this.#stream?.restart();
+        break;
+      }
+      case "error":
+        this.replies.endForeign();
+        this.#notice(String(payload.content ?? payload.message ?? "chat.ai reported an error"));
+        break;
+      default: // chat.ai's other types are the furniture of its own screen.
+        return;
+    }
+    this.#changed();
+  }
+
+  #append(message, position) {
+    if (!position) return;
+    const outcome = this.log.append(message, position);
+    if (outcome === "gap") return void this.reload();
+    this.replies.end(message.id);
+    if (outcome === "known") return;
+    if (this.state !== "ready") this.state = "ready";
+    this.notices = [];
+    this.dispatchEvent(new CustomEvent("message", { detail: message }));
+    if (this.log.messages.length > HOLD) this.dispatchEvent(new Event("long"));
+  }
+
+  /** Let go of what lies far above the reader; scrolling up reads it again. */
+  async shed() {
+    if (this.#shedding) return;
+    this.#shedding = true;
+    const { signal } = this.#abort;
+    const { log } = this;
+    try {
+      const page = await listMessages(this.name, { limit: KEEP, signal });
+      if (log.contains(parsePosition(page.position) ?? { epoch: "", sequence: 0 })) log.keepNewest(page.messages, page.before);
+      this.#changed();
+    } catch {
+      // The next message tries again.
+    } finally {
+      this.#shedding = false;
+    }
+  }
+
+  #shorten(type, payload, position) {
+    if (!position || this.log.contains(position)) return;
+    this.replies.endAll();
+    if (type === "clear") this.log.clear(position);
+    else if (this.log.truncate(payload.keep, position) === "gap") this.reload();
+  }
+
+  #deleted() {
+    this.log.forget();
+    this.replies.endAll();
+    this.session = null;
+    this.state = "deleted";
+    this.#changed();
+  }
+
+  #notice(words) {
+    this.notices = [...this.notices, words].slice(-NOTICES);
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -19,6 +19,7 @@ from session_svc.domain.events import (
     Foreign,
     MessageAppended,
     MessagesTruncated,
+    ReplyEvent,
     Reset,
     SessionEvent,
     Updated,
@@ -216,7 +217,7 @@ class _Watcher:
     async def accept(self, event: SessionEvent | Gap) -> Observations:
         """One event further."""
         verdict = Verdict.READ if isinstance(event, Gap) else judge(self.at, event)
-        if verdict is Verdict.DROP or isinstance(event, Foreign):
+        if verdict is Verdict.DROP or isinstance(event, Foreign | ReplyEvent):
             return
         if verdict is Verdict.READ or isinstance(event, Gap | Reset):  # A Reset always says READ or DROP.
             async with aclosing(self.resume()) as observations:

@@ -1,0 +1,83 @@
+"""Puts the service together. The only module that names concrete adapters."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from prometheus_client import REGISTRY
+
+from session_svc.application.foreign import ForeignWrites
+from session_svc.application.maintenance import Maintenance
+from session_svc.application.messages import Messages
+from session_svc.application.sessions import Sessions
+from session_svc.application.watch import SessionWatch
+from session_svc.application.watch_list import ListWatch
+from session_svc.bus.base import StreamBus
+from session_svc.bus.memory import InMemoryStreamBus
+from session_svc.bus.redis import RedisStreamBus
+from session_svc.settings import SessionServiceSettings
+from session_svc.storage.base import MessageHistory, SessionStore
+from session_svc.storage.memory import InMemoryStorage
+from session_svc.storage.redis import open_storage
+from session_svc.transport import server
+from session_svc.transport.calls import Calls
+from session_svc.transport.health import Health
+from session_svc.transport.metrics import CallMetrics
+from session_svc.transport.servicer import SessionServicer
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The adapters behind the ports."""
+
+    history: MessageHistory
+    store: SessionStore
+    bus: StreamBus
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The whole service, ready to listen."""
+
+    server: grpc.aio.Server
+    calls: Calls
+    health: Health
+    maintenance: Maintenance
+
+
+@asynccontextmanager
+async def open_backend(settings: SessionServiceSettings) -> AsyncIterator[Backend]:
+    """The adapters that `settings` ask for. Raises ValueError, Unsupported as `open_storage` does."""
+    if not settings.redis_enabled:
+        bus = InMemoryStreamBus()
+        memory = InMemoryStorage(bus, default_ttl_ms=settings.default_ttl_ms)
+        yield Backend(memory.history, memory.store, bus)
+        return
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(open_storage(settings.redis_dsn(), settings.default_ttl_ms))
+        redis_bus = await stack.enter_async_context(RedisStreamBus(settings.redis_dsn()))
+        yield Backend(redis.history, redis.store, redis_bus)
+
+
+@asynccontextmanager
+async def build(backend: Backend) -> AsyncIterator[Service]:
+    """The service over `backend`; its tasks end with the context."""
+    foreign = ForeignWrites(backend.store)
+    metrics = CallMetrics()
+    calls = Calls(metrics)
+    health = Health(server.SERVICE.full_name)
+    servicer = SessionServicer(
+        Sessions(backend.store),
+        Messages(backend.history),
+        SessionWatch(backend.history, backend.store, backend.bus, foreign),
+        ListWatch(backend.bus),
+    )
+    REGISTRY.register(metrics)
+    try:
+        async with foreign.running():
+            yield Service(
+                server.build(servicer, calls, health), calls, health, Maintenance(backend.store, health.set_ready)
+            )
+    finally:
+        REGISTRY.unregister(metrics)

@@ -1,0 +1,133 @@
+"""The limits of single fields, checked where requests come in. Each names the field in its error."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from session_svc.domain import limits, names
+from session_svc.domain.errors import InvalidField, InvalidName, TooLarge
+from session_svc.domain.session import NEVER
+
+_ID: Final = re.compile(rf"[A-Za-z0-9._:\-]{{1,{limits.ID_CHARACTERS}}}", re.ASCII)
+_UTF8_MAX: Final = 4
+_NANOS_PER_MS: Final = 1_000_000
+_NANOS: Final = 1_000_000_000
+_LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the end of protobuf's and everyone else's calendar.
+
+
+def name(text: str, field: str = "name") -> str:
+    """A name under which a session may exist; whether one may be created under it is asked where one would be."""
+    if not names.may_exist(text):
+        raise InvalidName(field)
+    return text
+
+
+def characters(text: str, limit: int, field: str) -> str:
+    """A text of at most `limit` characters."""
+    if len(text) > limit:
+        raise InvalidField(field, f"{len(text)} characters are more than the {limit} allowed")
+    return text
+
+
+def size(text: str, limit: int, field: str) -> str:
+    """A text of at most `limit` bytes of UTF-8."""
+    if len(text) * _UTF8_MAX > limit:
+        found = len(text) if text.isascii() else len(text.encode())
+        if found > limit:
+            raise TooLarge(field, found, limit)
+    return text
+
+
+def identifier(text: str, field: str) -> str:
+    """An id that a writer gave; empty: none."""
+    if text and not _ID.fullmatch(text):
+        raise InvalidField(field, f"use 1 to {limits.ID_CHARACTERS} of A-Z a-z 0-9 . _ : -")
+    return text
+
+
+def count(number: int, least: int, most: int, field: str) -> int:
+    """A number from `least` to `most`."""
+    if not least <= number <= most:
+        raise InvalidField(field, f"{number} is not from {least} to {most}")
+    return number
+
+
+def page_size(number: int, default: int) -> int:
+    """How many to return; 0: the default."""
+    return count(number, 0, limits.PAGE_SIZE, "page_size") or default
+
+
+def labels(given: Mapping[str, str]) -> dict[str, str]:
+    """A session's labels, or those it must have."""
+    if len(given) > limits.LABELS:
+        raise InvalidField("labels", f"{len(given)} are more than the {limits.LABELS} allowed")
+    for key, value in given.items():
+        if not key:
+            raise InvalidField("labels", "a key is empty; give it a name")
+        if len(key) > limits.LABEL_KEY_CHARACTERS:
+            raise InvalidField(
+                "labels", f"a key has {len(key)} characters, more than the {limits.LABEL_KEY_CHARACTERS} allowed"
+            )
+        if len(value) > limits.LABEL_VALUE_CHARACTERS:
+            raise InvalidField(
+                f"labels[{key}]", f"{len(value)} characters are more than the {limits.LABEL_VALUE_CHARACTERS} allowed"
+            )
+    return dict(given)
+
+
+def ttl(duration: Duration) -> int:
+    """A time to live in ms; NEVER for 0."""
+    if not duration.seconds and not duration.nanos:
+        return NEVER
+    if abs(duration.nanos) >= _NANOS or duration.seconds * duration.nanos < 0:
+        raise InvalidField("ttl", "not a duration")
+    milliseconds = duration.seconds * 1000 + duration.nanos // _NANOS_PER_MS
+    if not limits.TTL_MIN_MS <= milliseconds <= limits.TTL_MAX_MS:
+        raise InvalidField("ttl", "use 1 second to 10 years, or 0 for never")
+    return milliseconds
+
+
+def time(timestamp: Timestamp, field: str) -> int:
+    """A moment in ms since 1970."""
+    if not (0 <= timestamp.seconds <= _LAST_SECOND and 0 <= timestamp.nanos < _NANOS):
+        raise InvalidField(field, "use a time from 1970 to 9999")
+    return timestamp.seconds * 1000 + timestamp.nanos // _NANOS_PER_MS
+
+
+def json_object(text: str, limit: int, field: str) -> str:
+    """A JSON object as text, byte for byte as it was given; empty: none."""
+    if not text:
+        return text
+    size(text, limit, field)
+    try:
+        value = _JSON.decode(text)
+    except (ValueError, RecursionError):
+        raise InvalidField(field, "not JSON; send a JSON object as text, or nothing") from None
+    if not isinstance(value, dict):
+        raise InvalidField(field, "JSON, but not an object; wrap it in one")
+    if text.count("{") + text.count("[") > limits.ATTRIBUTES_DEPTH and _depth(value) > limits.ATTRIBUTES_DEPTH:
+        raise InvalidField(field, f"nested more than {limits.ATTRIBUTES_DEPTH} levels deep")
+    return text
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+def _unread(text: str) -> None:
+    """Numbers are carried as they are: no reader here needs their value, however long they may be."""
+
+
+_JSON: Final = json.JSONDecoder(parse_int=_unread, parse_float=_unread, parse_constant=_no_number)

@@ -1,0 +1,175 @@
+"""The domain into responses of the proto."""
+
+from typing import Final
+
+from aichat.session.v1 import session_pb2 as pb
+from aichat.session.v1 import session_service_pb2 as api
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from session_svc.application.messages import MessageListing
+from session_svc.application.sessions import SessionListing
+from session_svc.application.watch import CaughtUp, Delivered, Forget, Heartbeat, Observation
+from session_svc.application.watch_list import ListAgain, ListChange
+from session_svc.domain.events import (
+    Cleared,
+    Deleted,
+    MessagesTruncated,
+    SessionChanged,
+    SessionCreated,
+    SessionRemoved,
+    Updated,
+)
+from session_svc.domain.message import Message, Role, Status
+from session_svc.domain.session import Appended, Reply, Session, Snapshot, TitleSource, Truncated
+
+ROLES: Final = {
+    None: pb.ROLE_UNSPECIFIED,
+    Role.USER: pb.ROLE_USER,
+    Role.ASSISTANT: pb.ROLE_ASSISTANT,
+    Role.SYSTEM: pb.ROLE_SYSTEM,
+    Role.TOOL: pb.ROLE_TOOL,
+}
+STATUSES: Final = {
+    Status.COMPLETE: pb.MESSAGE_STATUS_COMPLETE,
+    Status.INTERRUPTED: pb.MESSAGE_STATUS_INTERRUPTED,
+    Status.FAILED: pb.MESSAGE_STATUS_FAILED,
+    Status.UNREADABLE: pb.MESSAGE_STATUS_UNREADABLE,
+}
+TITLE_SOURCES: Final = {
+    TitleSource.NONE: pb.TITLE_SOURCE_UNSPECIFIED,
+    TitleSource.USER: pb.TITLE_SOURCE_USER,
+    TitleSource.AUTO: pb.TITLE_SOURCE_AUTO,
+}
+
+
+def session(known: Session) -> pb.Session:
+    """One session."""
+    result = pb.Session(
+        name=known.name,
+        title=known.title,
+        title_source=TITLE_SOURCES[known.title_source],
+        owner=known.owner,
+        message_count=known.message_count,
+        position=str(known.position),
+        last_role=ROLES[known.last_role],
+        preview=known.preview,
+        awaiting_reply=known.awaiting_reply,
+    )
+    _set_time(result.create_time, known.create_time)
+    _set_time(result.last_active_time, known.last_active_time)
+    if known.expire_time is not None:
+        _set_time(result.expire_time, known.expire_time)
+    if known.ttl is not None:
+        result.ttl.FromMilliseconds(known.ttl)
+    if known.labels:
+        result.labels.update(known.labels)
+    if known.reply is not None:
+        result.reply.CopyFrom(reply(known.reply))
+    return result
+
+
+def reply(known: Reply) -> pb.Reply:
+    """A reply being written."""
+    result = pb.Reply(id=known.id, author=known.author, model=known.model)
+    _set_time(result.start_time, known.start_time)
+    return result
+
+
+def message(known: Message) -> pb.Message:
+    """One message."""
+    result = pb.Message(
+        id=known.id,
+        sequence=known.sequence,
+        role=ROLES[known.role],
+        content=known.content,
+        author=known.author,
+        model=known.model,
+        status=STATUSES[known.status],
+        status_reason=known.status_reason,
+        attributes=known.attributes,
+    )
+    if known.create_time is not None:
+        _set_time(result.create_time, known.create_time)
+    return result
+
+
+def appended(outcome: Appended) -> api.AppendMessagesResponse:
+    """What a writer is told."""
+    result = api.AppendMessagesResponse(position=str(outcome.position), session=session(outcome.session))
+    for receipt in outcome.receipts:
+        kept = result.messages.add(id=receipt.id, sequence=receipt.sequence)
+        _set_time(kept.create_time, receipt.create_time)
+    return result
+
+
+def truncated(outcome: Truncated) -> api.TruncateSessionResponse:
+    """What was removed."""
+    return api.TruncateSessionResponse(removed=map(message, outcome.removed), session=session(outcome.session))
+
+
+def message_page(page: MessageListing) -> api.ListMessagesResponse:
+    """A page of messages."""
+    return api.ListMessagesResponse(
+        messages=map(message, page.messages), next_page_token=page.next_page_token, position=str(page.head)
+    )
+
+
+def session_page(page: SessionListing) -> api.ListSessionsResponse:
+    """A page of sessions."""
+    return api.ListSessionsResponse(sessions=map(session, page.sessions), next_page_token=page.next_page_token)
+
+
+def snapshot(known: Snapshot) -> api.GetSnapshotResponse:
+    """A session at one moment."""
+    return api.GetSnapshotResponse(
+        session=session(known.session),
+        messages=map(message, known.messages),
+        position=str(known.session.position),
+    )
+
+
+def observation(seen: Observation) -> api.WatchSessionResponse:
+    """One event of a watched session."""
+    frame = api.WatchSessionResponse(position=str(seen.position) if seen.position else "")
+    match seen.event:
+        case Delivered(messages):
+            frame.messages.messages.extend(map(message, messages))
+        case Forget():
+            frame.reset.SetInParent()
+        case CaughtUp():
+            frame.caught_up.SetInParent()
+        case Heartbeat():
+            frame.heartbeat.SetInParent()
+        case Cleared():
+            frame.cleared.SetInParent()
+        case MessagesTruncated(keep=keep):
+            frame.truncated.keep = keep
+            frame.truncated.SetInParent()
+        case Updated(session=known):
+            frame.updated.session.CopyFrom(session(known))
+        case Deleted():
+            frame.deleted.SetInParent()
+    return frame
+
+
+def list_change(change: ListChange) -> api.WatchSessionsResponse:
+    """One change to the list of sessions."""
+    frame = api.WatchSessionsResponse()
+    match change:
+        case ListAgain():
+            frame.reset.SetInParent()
+        case SessionCreated(session=known):
+            frame.created.session.CopyFrom(session(known))
+        case SessionChanged(session=known):
+            frame.updated.session.CopyFrom(session(known))
+        case SessionRemoved(name=name):
+            frame.deleted.name = name
+        case Heartbeat():
+            frame.heartbeat.SetInParent()
+    return frame
+
+
+def _set_time(field: Timestamp, milliseconds: int) -> None:
+    seconds, rest = divmod(milliseconds, 1000)
+    field.seconds = seconds
+    field.nanos = rest * 1_000_000

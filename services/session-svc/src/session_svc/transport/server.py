@@ -1,0 +1,72 @@
+"""The gRPC server: what it serves and how it listens."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import grpc
+from aichat.session.v1 import session_service_pb2 as api
+from aichat_runtime.settings import Address
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from session_svc.domain.limits import FRAME_BYTES
+from session_svc.transport.calls import Calls, reader
+from session_svc.transport.health import Health
+from session_svc.transport.servicer import SessionServicer
+
+SERVICE: Final = api.DESCRIPTOR.services_by_name["SessionService"]
+
+_WORD: Final = re.compile(r"(?<!^)([A-Z])")
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", FRAME_BYTES),
+    ("grpc.so_reuseport", 0),  # Else two servers on one port share its calls instead of the second one failing.
+    # Dead watchers are noticed within 40 s, and clients may look after their own connections.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+
+_HANDLERS: Final[dict[tuple[bool, bool], Callable[..., "grpc.RpcMethodHandler[Any, Any]"]]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+
+
+class ListenError(Exception):
+    """The address cannot be listened on."""
+
+
+def build(servicer: SessionServicer, calls: Calls, health: Health) -> grpc.aio.Server:
+    """A server of the session service, health and reflection, not listening yet."""
+    server = grpc.aio.server(options=_OPTIONS)
+    handlers = {method.name: _handler(method, servicer, calls) for method in SERVICE.methods}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    names = (SERVICE.full_name, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    return server
+
+
+def listen(server: grpc.aio.Server, address: Address) -> Address:
+    """Makes `server` listen; returns the address with the port that was found. Raises ListenError."""
+    try:
+        return Address(address.host, server.add_insecure_port(str(address)))
+    except RuntimeError as error:
+        raise ListenError(f"cannot listen on {address}: is another program using it?") from error
+
+
+def _handler(method: MethodDescriptor, servicer: SessionServicer, calls: Calls) -> "grpc.RpcMethodHandler[Any, Any]":
+    wrap = calls.stream if method.server_streaming else calls.unary
+    request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+    return _HANDLERS[method.client_streaming, method.server_streaming](
+        wrap(method.name, getattr(servicer, _WORD.sub(r"_\1", method.name).lower())),
+        request_deserializer=reader(request.FromString),
+        response_serializer=response.SerializeToString,
+    )

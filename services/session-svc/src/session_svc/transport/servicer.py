@@ -1,0 +1,126 @@
+"""The service of the proto: each call into its use case and back."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Final
+
+import grpc
+from aichat.session.v1 import session_pb2 as pb
+from aichat.session.v1 import session_service_pb2 as api
+from google.protobuf.empty_pb2 import Empty
+
+from session_svc.application import places
+from session_svc.application.messages import Messages
+from session_svc.application.sessions import Sessions
+from session_svc.application.watch import SessionWatch
+from session_svc.application.watch_list import ListWatch
+from session_svc.domain import limits
+from session_svc.storage.base import Expected
+from session_svc.transport import caller, checks, requests, responses
+from session_svc.transport.errors import NotServed
+
+Context = grpc.aio.ServicerContext[Any, Any]
+_Conditional = (
+    api.DeleteSessionRequest | api.ClearSessionRequest | api.TruncateSessionRequest | api.AppendMessagesRequest
+)
+
+_NO_REPLIES: Final = "this version does not serve replies; append whole messages with AppendMessages"
+
+
+class SessionServicer:
+    """One method for each call of the proto. Raises failures of the domain; `Calls` makes statuses of them."""
+
+    def __init__(
+        self, sessions: Sessions, messages: Messages, session_watch: SessionWatch, list_watch: ListWatch
+    ) -> None:
+        self._sessions = sessions
+        self._messages = messages
+        self._session_watch = session_watch
+        self._list_watch = list_watch
+
+    async def create_session(self, request: api.CreateSessionRequest, context: Context) -> pb.Session:
+        owner = caller.author(context.invocation_metadata())
+        name = checks.name(request.name) if request.name else ""
+        new = requests.new_session(request, owner)
+        return responses.session(await self._sessions.create(name, new, allow_existing=request.allow_existing))
+
+    async def get_session(self, request: api.GetSessionRequest, _: Context) -> pb.Session:
+        return responses.session(await self._sessions.get(checks.name(request.name)))
+
+    async def list_sessions(self, request: api.ListSessionsRequest, _: Context) -> api.ListSessionsResponse:
+        page = await self._sessions.list(
+            requests.session_filter(request),
+            page_size=checks.page_size(request.page_size, limits.DEFAULT_SESSIONS_PAGE),
+            page_token=request.page_token,
+        )
+        return responses.session_page(page)
+
+    async def update_session(self, request: api.UpdateSessionRequest, _: Context) -> pb.Session:
+        name, change = checks.name(request.name), requests.session_change(request)
+        return responses.session(await self._sessions.update(name, change))
+
+    async def delete_session(self, request: api.DeleteSessionRequest, _: Context) -> Empty:
+        await self._sessions.delete(
+            checks.name(request.name), allow_missing=request.allow_missing, expected=_expected(request)
+        )
+        return Empty()
+
+    async def clear_session(self, request: api.ClearSessionRequest, _: Context) -> pb.Session:
+        return responses.session(await self._messages.clear(checks.name(request.name), expected=_expected(request)))
+
+    async def truncate_session(self, request: api.TruncateSessionRequest, _: Context) -> api.TruncateSessionResponse:
+        name = checks.name(request.name)
+        keep, remove_last = requests.extent(request)
+        outcome = await self._messages.truncate(name, keep=keep, remove_last=remove_last, expected=_expected(request))
+        return responses.truncated(outcome)
+
+    async def append_messages(self, request: api.AppendMessagesRequest, context: Context) -> api.AppendMessagesResponse:
+        outcome = await self._messages.append(
+            checks.name(request.session, "session"),
+            requests.new_messages(request.messages),
+            request_id=checks.characters(request.request_id, limits.REQUEST_ID_CHARACTERS, "request_id"),
+            expected=_expected(request),
+            require_existing=request.require_existing,
+            author=caller.author(context.invocation_metadata()),
+        )
+        return responses.appended(outcome)
+
+    async def list_messages(self, request: api.ListMessagesRequest, _: Context) -> api.ListMessagesResponse:
+        page = await self._messages.list(
+            checks.name(request.session, "session"),
+            page_size=checks.page_size(request.page_size, limits.DEFAULT_MESSAGES_PAGE),
+            page_token=request.page_token,
+            after_position=request.after_position,
+            newest_first=request.newest_first,
+        )
+        return responses.message_page(page)
+
+    async def get_snapshot(self, request: api.GetSnapshotRequest, _: Context) -> api.GetSnapshotResponse:
+        tail = checks.count(request.tail, 0, limits.SNAPSHOT_TAIL, "tail")
+        return responses.snapshot(await self._messages.snapshot(checks.name(request.session, "session"), tail=tail))
+
+    async def stop_reply(self, _request: api.StopReplyRequest, _: Context) -> api.StopReplyResponse:
+        raise NotServed(_NO_REPLIES)
+
+    async def stream_reply(self, _requests: object, _: Context) -> AsyncGenerator[api.StreamReplyResponse, None]:
+        raise NotServed(_NO_REPLIES)
+        yield  # Makes this a generator, as every handler of a stream is.
+
+    async def watch_session(
+        self, request: api.WatchSessionRequest, _: Context
+    ) -> AsyncGenerator[api.WatchSessionResponse, None]:
+        name, start = checks.name(request.session, "session"), requests.watch_start(request)
+        async with aclosing(self._session_watch.watch(name, start)) as observations:
+            async for observation in observations:
+                yield responses.observation(observation)
+
+    async def watch_sessions(
+        self, request: api.WatchSessionsRequest, _: Context
+    ) -> AsyncGenerator[api.WatchSessionsResponse, None]:
+        async with aclosing(self._list_watch.watch(requests.session_filter(request))) as changes:
+            async for change in changes:
+                yield responses.list_change(change)
+
+
+def _expected(request: _Conditional) -> Expected:
+    return places.expected(request.expected_position if request.HasField("expected_position") else None)

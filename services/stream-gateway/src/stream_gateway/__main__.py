@@ -1,7 +1,6 @@
 """`stream-gateway`: serves until it is told to stop. `stream-gateway health`: exits with 0 when it is ready."""
 
 import argparse
-import asyncio
 import sys
 
 from stream_gateway.probe import is_ready
@@ -15,30 +14,9 @@ def main() -> None:
     commands.add_parser("health", help="exit with 0 when the gateway at GATEWAY_LISTEN is ready")
     if parser.parse_args().command == "health":
         sys.exit(0 if is_ready() else 1)
-    _serve()
+    from stream_gateway.serving import serve  # noqa: PLC0415 - `health` runs every few seconds and must be quick.
 
-
-def _serve() -> None:
-    # Imported here: `health` runs every few seconds in a container and must not load all this.
-    import uvloop
-    from ai_chat_client import ConfigurationError
-    from aichat_runtime import logs
-    from aichat_runtime.settings import exit_with_errors, load
-
-    from stream_gateway import bootstrap, server
-    from stream_gateway.settings import GatewaySettings
-
-    settings = load(GatewaySettings)
-    logs.configure(settings.log_level, settings.log_format)
-    try:
-        listener = server.listen(settings.gateway_listen)
-    except OSError as error:
-        exit_with_errors([f"GATEWAY_LISTEN: cannot listen on {settings.gateway_listen}: {error.strerror}"])
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(bootstrap.run(settings, listener))
-    except* ConfigurationError as errors:
-        exit_with_errors([f"SESSION_SVC_ADDRESS: {error}" for error in errors.exceptions])
+    serve()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 from stream_gateway.position import Position
 
@@ -80,7 +80,7 @@ def parse(data: bytes) -> Event | None:
     return _ours(kind_text, position, body.get("payload"), data)
 
 
-def _ours(kind_text: str, position: Position, payload: Any, data: bytes) -> Event | None:
+def _ours(kind_text: str, position: Position, payload: object, data: bytes) -> Event | None:
     fields = payload if isinstance(payload, dict) else {}
     kind = _KINDS.get(kind_text, Kind.REPLY)
     keep = None

@@ -1,6 +1,7 @@
 """All viewers, all followed sessions, and what connects them."""
 
 import asyncio
+import contextlib
 import random
 import time
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ MAX_LINGERING: Final = 1000
 MAX_VIEWERS: Final = 10_000
 RETRY_MS: Final = 2000
 TICK_SECONDS: Final = 1.0
+LAST_WORDS_SECONDS: Final = 1.0
 
 _STATES: Final = {True: "live", False: "lost"}
 
@@ -84,6 +86,8 @@ class Hub(Listener):
         self._news: set[Feed] = set()
         self._list_news = False
         self._flushing = False
+        self._empty = asyncio.Event()
+        self._empty.set()
         reach.on_change = self._tell_all
 
     @property
@@ -107,6 +111,7 @@ class Hub(Listener):
         if len(self._seats) >= self._max_viewers:
             raise AtCapacityError
         self._seats[viewer] = _Seat(random.randrange(HEARTBEAT_SECONDS))  # noqa: S311 - Spreads load only.
+        self._empty.clear()
         metrics.VIEWERS.set(len(self._seats))
 
     def leave(self, viewer: Viewer) -> None:
@@ -119,6 +124,8 @@ class Hub(Listener):
                 self._lingering[seat.feed.name] = time.monotonic() + self._linger
                 if len(self._lingering) > MAX_LINGERING:
                     self._drop(self._feeds[next(iter(self._lingering))])
+        if not self._seats:
+            self._empty.set()
         metrics.VIEWERS.set(len(self._seats))
 
     def tell_status(self, viewer: Viewer) -> None:
@@ -127,10 +134,13 @@ class Hub(Listener):
             viewer.say(_status(up=False))
 
     def follow_list(self, viewer: Viewer) -> None:
-        """Tells the viewer each change of the list from now on."""
+        """Tells the viewer each change of the list from now on.
+
+        One that is too slow for that gets `status` in place of what it missed: it lists again, as after any loss.
+        """
         self._seats[viewer].list = True
         self._list_audience.add(viewer)
-        viewer.follow(self._roster.ring, Roster.reset)
+        viewer.follow(self._roster.ring, lambda: _status(up=True))
 
     async def head(self, viewer: Viewer, name: str) -> Position:
         """The head of the session, once it is known."""
@@ -216,22 +226,23 @@ class Hub(Listener):
         metrics.EVENTS_IN.labels(event.kind.name.lower()).inc()
         feed.offer(event)
 
-    def list_subscribed(self) -> None:
-        self._roster.missed()
-        self._has_list_news()
-
     def list_event(self, data: bytes) -> None:
         metrics.EVENTS_IN.labels("list").inc()
         if self._roster.take(data):
             self._has_list_news()
+        else:
+            metrics.EVENTS_BAD.inc()
 
     def source_up(self) -> None:
+        # Up again without having been reported down: changes of the list may have been missed all the same.
+        if self._reach.up[EVENTS] and self._reach.complete:
+            self._tell_all(up=True)
         self._reach.report(EVENTS, up=True)
 
     def source_down(self) -> None:
         self._reach.report(EVENTS, up=False)
 
-    def _tell_all(self, up: bool) -> None:
+    def _tell_all(self, *, up: bool) -> None:
         log.info("sources", state=_STATES[up])
         frame = _status(up=up)
         for viewer in tuple(self._seats):
@@ -298,8 +309,9 @@ class Hub(Listener):
         for moment, viewer in zip(moments, leaving, strict=True):
             await asyncio.sleep(start + moment - time.monotonic())
             viewer.finish(_goodbye())
-        while self._seats and time.monotonic() < start + seconds + 1.0:
-            await asyncio.sleep(0.02)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._empty.wait()
         for viewer in tuple(self._seats):
             viewer.disconnect()
 

@@ -1,13 +1,13 @@
 """What the gateway draws from, and whether it is within reach."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Protocol
 
-import grpc
+import grpc.aio
 import structlog
 from ai_chat_client.connection import Connection
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from stream_gateway import metrics
 
@@ -19,12 +19,22 @@ PROBE_TIMEOUT_SECONDS: Final = 3.0
 log = structlog.get_logger(__name__)
 
 
+class OnChange(Protocol):
+    """Called when all sources have come within reach (`up`), and when that is over."""
+
+    def __call__(self, *, up: bool) -> None: ...
+
+
+def _ignore(*, up: bool) -> None:
+    del up
+
+
 class Reach:
-    """Which of the sources answer. `on_change` is called when all do, and when that is over."""
+    """Which of the sources answer; `on_change` is told."""
 
     def __init__(self, sources: Iterable[str]) -> None:
         self.up = dict.fromkeys(sources, False)
-        self.on_change: Callable[[bool], None] = lambda up: None  # noqa: ARG005 - Nobody listens yet.
+        self.on_change: OnChange = _ignore
 
     @property
     def complete(self) -> bool:
@@ -34,10 +44,12 @@ class Reach:
     def report(self, source: str, *, up: bool) -> None:
         """Takes in how a source fares."""
         was_complete = self.complete
+        if self.up[source] is not up:
+            log.info("source", source=source, up=up)
         self.up[source] = up
         metrics.SOURCE_UP.labels(source).set(up)
         if self.complete is not was_complete:
-            self.on_change(self.complete)
+            self.on_change(up=self.complete)
 
 
 async def probe(connection: Connection, reach: Reach) -> None:
@@ -49,10 +61,14 @@ async def probe(connection: Connection, reach: Reach) -> None:
         if credentials
         else grpc.aio.insecure_channel(target, options=options)
     ) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
         while True:
             try:
-                answer = await health.Check(
+                answer = await check(
                     health_pb2.HealthCheckRequest(), timeout=PROBE_TIMEOUT_SECONDS, metadata=connection.metadata()
                 )
                 up = answer.status == health_pb2.HealthCheckResponse.SERVING

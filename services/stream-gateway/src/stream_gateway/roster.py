@@ -2,7 +2,7 @@
 
 import json
 
-from stream_gateway import metrics, sse
+from stream_gateway import sse
 from stream_gateway.events import compose, now_ms
 from stream_gateway.ring import Frame, Ring
 
@@ -20,23 +20,10 @@ class Roster:
         try:
             event = json.loads(data)
         except (ValueError, RecursionError):
-            event = None
+            return False
         if not isinstance(event, dict) or event.get("type") not in CHANGES:
-            metrics.EVENTS_BAD.inc()
             return False
         change = {"change": event["type"], "session": event.get("payload")}
-        self.ring.append(_frame(json.dumps(change, ensure_ascii=False)))
+        payload = json.dumps(change, separators=(",", ":"))
+        self.ring.append(Frame(sse.encode(compose("session", payload, now_ms()))))
         return True
-
-    def missed(self) -> None:
-        """Says that something may have been missed: everybody lists again."""
-        self.ring.append(Frame(self.reset()))
-
-    @staticmethod
-    def reset() -> bytes:
-        """The frame that asks to list again."""
-        return _frame('{"change":"reset","session":null}').data
-
-
-def _frame(payload: str) -> Frame:
-    return Frame(sse.encode(compose("session", payload, now_ms())))

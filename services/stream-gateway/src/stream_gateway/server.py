@@ -1,6 +1,7 @@
 """The HTTP server: uvicorn, with its signals left to us and a way to drop a connection."""
 
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -47,6 +48,8 @@ class GatewayServer(Server):
             )
         )
         self._on_started = on_started
+        # What it has to say that matters, the edge says too, with the request's id.
+        logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """The gateway's settings; see the README for each."""
 
 import ipaddress
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from aichat_runtime.settings import Address, ServiceSettings, is_loopback
@@ -13,13 +13,16 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-def _listed(value: Any) -> Any:
+def _listed(value: object) -> object:
     return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
 
 
-def _networks(value: Any) -> tuple[Network, ...]:
+def _networks(value: object) -> object:
+    listed = _listed(value)
+    if not isinstance(listed, tuple):
+        return value
     try:
-        return tuple(ipaddress.ip_network(item, strict=False) for item in _listed(value))
+        return tuple(ipaddress.ip_network(item, strict=False) for item in listed)
     except ValueError as error:
         raise ValueError(f"{error}; write addresses or networks, for example 10.0.0.0/8,192.168.1.5") from None
 

@@ -13,7 +13,7 @@ _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 
 def encode(data: bytes, event_id: str | None = None) -> bytes:
-    """One unnamed event. `data`: JSON in UTF-8, also with line ends in it. `event_id`: where to resume from after it."""
+    """One unnamed event. `data`: JSON in UTF-8, line ends allowed. `event_id`: where to resume from after it."""
     head = f"id: {event_id}\n".encode() if event_id else b""
     lines = data if b"\n" not in data and b"\r" not in data else b"\ndata: ".join(_LINE_END.split(data))
     return b"%bdata: %b\n\n" % (head, lines)

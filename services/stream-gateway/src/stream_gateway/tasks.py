@@ -24,7 +24,7 @@ class Tasks:
         def done(finished: asyncio.Task[None]) -> None:
             self._running.discard(finished)
             if not finished.cancelled() and (error := finished.exception()):
-                log.error("task_failed", task=work.__qualname__, exc_info=error)
+                log.error("task_failed", exc_info=error)
                 if on_defect:
                     on_defect()
 

@@ -64,7 +64,7 @@ class Viewer:
         self.pump()
 
     def follow(self, ring: Ring, lost: Callable[[], bytes]) -> None:
-        """Reads `ring` from now on. `lost()` is said in place of frames that were dropped before they could be written."""
+        """Reads `ring` from now on. `lost()` is said in place of frames that were dropped before they were written."""
         self._places[ring] = _Place(ring.end, lost)
 
     def say(self, frame: bytes) -> None:
@@ -183,7 +183,7 @@ class _Suspended:
 
     __slots__ = ("_coroutine", "_waiting_for")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], waiting_for: Any) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], waiting_for: object) -> None:
         self._coroutine = coroutine
         self._waiting_for = waiting_for
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from stream_gateway.http.bodies import MAX_BODY_BYTES
 from stream_gateway.http.openapi import describe
 from stream_gateway.http.problems import Problem, from_error
-from stream_gateway.http.sessions import session_routes
+from stream_gateway.http.sessions import SessionRoutes
 
 _REASONS: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 _DETAILS: Final = {404: "there is nothing here", 413: f"the body is larger than {MAX_BODY_BYTES} bytes"}
@@ -29,11 +29,12 @@ def json_api(client: AsyncClient) -> FastAPI:
         redirect_slashes=False,
         max_body_size=MAX_BODY_BYTES,
     )
-    app.include_router(session_routes(client))
+    app.include_router(SessionRoutes(client).router)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(AiChatError, _session_svc_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
     describe(app)
     return app
 
@@ -63,6 +64,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code
     detail = _DETAILS.get(status, str(error.detail))
     return _tell(request, Problem(status, _REASONS.get(status, "INVALID_FIELD"), detail, headers=error.headers))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    del request, error  # Starlette raises it again after this, and the edge logs it.
+    return _defect()
 
 
 def _tell(request: Request, problem: Problem) -> Response:

@@ -122,10 +122,18 @@ class MessagesBody(Described):
     messages: list[NewMessageJson] = Field(min_length=1, max_length=1000)
 
 
+class ReceiptJson(Described):
+    """What a writer is told of a message."""
+
+    id: str
+    sequence: int
+    timestamp: int
+
+
 class Appended(Described):
     """What was appended, without contents."""
 
-    messages: list[MessageJson]
+    messages: list[ReceiptJson]
     position: str
     session: SessionJson
 

@@ -11,6 +11,7 @@ import structlog
 from aichat_runtime.logs import HEADER as REQUEST_ID_HEADER
 from aichat_runtime.logs import bind_request_id
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 
 from stream_gateway import metrics
 from stream_gateway.http.guard import Guard
@@ -35,6 +36,8 @@ SECURITY_HEADERS: Final = {
     "x-frame-options": "DENY",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
+CLIENT_GONE: Final = 499
+"""The status in log and metrics of a request whose client left before the answer; nginx's word for it."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 log = structlog.get_logger(__name__)
@@ -86,7 +89,7 @@ class Edge:
         self, scope: Scope, receive: Receive, send: Send, visitor: Visitor, request_id: str, answer: App | None = None
     ) -> None:
         started = time.perf_counter()
-        status = 500
+        status: int | None = None
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -102,6 +105,13 @@ class Edge:
             await (answer or self._answer(scope, visitor))(scope, receive, send_with_headers)
         except Problem as problem:
             await problem.response()(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = CLIENT_GONE
+        except Exception:
+            log.exception("defect", method=scope["method"], path=scope["path"])
+            if status is None:
+                defect = Problem(500, "INTERNAL", "something went wrong; the log of the gateway has the details")
+                await defect.response()(scope, receive, send_with_headers)
         finally:
             self._report(scope, visitor, status, time.perf_counter() - started)
 
@@ -118,7 +128,7 @@ class Edge:
             return path.removeprefix(self._prefix) or "/"
         return path
 
-    def _report(self, scope: Scope, visitor: Visitor, status: int, seconds: float) -> None:
+    def _report(self, scope: Scope, visitor: Visitor, status: int | None, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or (
             "static" if scope["method"] in ("GET", "HEAD") else "other"
         )

@@ -1,4 +1,4 @@
-"""Who may ask at all, while there are no tokens: no page of another site, and no name that an attacker can point at us."""
+"""Who may ask at all while there are no tokens: no other site's page, no name that an attacker can point at us."""
 
 from typing import Final
 

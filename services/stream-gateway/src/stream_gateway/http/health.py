@@ -11,7 +11,7 @@ from stream_gateway.reach import Reach
 
 
 class Health:
-    """`/healthz`: always 200. `/readyz`: 503 while something the gateway draws from is out of reach, or it is stopping."""
+    """`/healthz`: always 200. `/readyz`: 503 while a source is out of reach, or the gateway is stopping."""
 
     def __init__(self, reach: Reach, is_draining: Callable[[], bool]) -> None:
         self._reach = reach

@@ -28,7 +28,7 @@ _OTHER_ROUTES: Final[dict[str, Any]] = {
     "/api/stream": {
         "get": {
             "summary": "What happens in a session and to the list, as server-sent events",
-            "description": "`id:` is the position, on frames that are safe to resume from; Last-Event-ID wins over `after`.",
+            "description": "`id:` is the position, on frames safe to resume from; Last-Event-ID wins over `after`.",
             "parameters": [
                 _query("session", "The session to follow; it need not exist. Required without `list`"),
                 _query("list", "1: also changes to the list, as `session` {change, session}"),

@@ -1,5 +1,7 @@
 """/api/sessions: lists, history and writes, each one call to session-svc."""
 
+import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -21,7 +23,6 @@ from stream_gateway.http.bodies import (
     CreateBody,
     EmptyBody,
     MessageJson,
-    MessagesBody,
     SessionJson,
     StopBody,
     Stopped,
@@ -41,6 +42,7 @@ IdempotencyKey = Annotated[
     str | None, Header(description="The same key with the same body is answered as the first time, and changes nothing")
 ]
 
+_RESUMED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": SessionJson, "description": "It was there"}}
 _POSITION: Final = "session-position"
 _MESSAGES_SCHEMA: Final = {
     "requestBody": {
@@ -50,12 +52,33 @@ _MESSAGES_SCHEMA: Final = {
 }
 
 
-def session_routes(client: AsyncClient) -> APIRouter:
+class SessionRoutes:
     """The routes, answered by session-svc through `client`."""
-    router = APIRouter(prefix="/api/sessions")
 
-    @router.get("", response_model=list[SessionJson])
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self.router = APIRouter(prefix="/api/sessions")
+        add = self.router.add_api_route
+        add("", self.list_sessions, response_model=list[SessionJson])
+        add("", self.create_session, methods=["POST"], status_code=201, response_model=SessionJson, responses=_RESUMED)
+        add("/{name}", self.get_session, response_model=SessionJson)
+        add("/{name}", self.update_session, methods=["PATCH"], response_model=SessionJson)
+        add("/{name}", self.delete_session, methods=["DELETE"], status_code=204, response_model=None)
+        add("/{name}/messages", self.list_messages, response_model=list[MessageJson])
+        add(
+            "/{name}/messages",
+            self.append_messages,
+            methods=["POST"],
+            status_code=201,
+            response_model=Appended,
+            openapi_extra=_MESSAGES_SCHEMA,
+        )
+        add("/{name}/stop", self.stop_reply, methods=["POST"], response_model=Stopped)
+        add("/{name}/clear", self.clear_session, methods=["POST"], response_model=SessionJson)
+        add("/{name}/truncate", self.truncate_session, methods=["POST"], response_model=Truncated)
+
     async def list_sessions(
+        self,
         limit: Limit = None,
         cursor: str = "",
         q: Annotated[str, Query(description="Part of a name or title, in any case")] = "",
@@ -64,17 +87,18 @@ def session_routes(client: AsyncClient) -> APIRouter:
     ) -> Response:
         """Sessions, the latest activity first."""
         labels = _labels(label or [])
-        page = await client.list_sessions(page_size=limit or 0, page_token=cursor, query=q, labels=labels, owner=owner)
+        page = await self._client.list_sessions(
+            page_size=limit or 0, page_token=cursor, query=q, labels=labels, owner=owner
+        )
         headers = {}
         if page.next_page_token:
             query = _query(limit=limit, q=q, owner=owner, label=label, cursor=page.next_page_token)
             headers["link"] = f'<?{query}>; rel="next"'
         return _json(_array(map(session_to_json, page.sessions)), headers=headers)
 
-    @router.post("", status_code=201, response_model=SessionJson, responses={200: {"model": SessionJson}})
-    async def create_session(body: CreateBody) -> Response:
+    async def create_session(self, body: CreateBody) -> Response:
         """Creates a session; with `allowExisting`, creates or resumes it."""
-        session = await client.create_session(
+        session = await self._client.create_session(
             body.name,
             title=body.title,
             ttl=milliseconds(body.ttl),
@@ -85,16 +109,14 @@ def session_routes(client: AsyncClient) -> APIRouter:
         response.headers["location"] = f"sessions/{encode_segment(session.name)}"
         return response
 
-    @router.get("/{name}", response_model=SessionJson)
-    async def get_session(name: SessionName) -> Response:
+    async def get_session(self, name: SessionName) -> Response:
         """One session."""
-        return _session(await client.get_session(name))
+        return _session(await self._client.get_session(name))
 
-    @router.patch("/{name}", response_model=SessionJson)
-    async def update_session(name: SessionName, body: UpdateBody) -> Response:
+    async def update_session(self, name: SessionName, body: UpdateBody) -> Response:
         """Changes title, ttl or labels."""
         return _session(
-            await client.update_session(
+            await self._client.update_session(
                 name,
                 title=body.title,
                 ttl=milliseconds(body.ttl),
@@ -103,66 +125,57 @@ def session_routes(client: AsyncClient) -> APIRouter:
             )
         )
 
-    @router.delete("/{name}", status_code=204, response_model=None)
-    async def delete_session(name: SessionName, if_match: IfMatch = None) -> Response:
+    async def delete_session(self, name: SessionName, if_match: IfMatch = None) -> Response:
         """Deletes a session and all that is in it."""
-        await client.delete_session(name, expected_position=_position(if_match))
+        await self._client.delete_session(name, expected_position=_position(if_match))
         return Response(status_code=204)
 
-    @router.get("/{name}/messages", response_model=list[MessageJson])
-    async def list_messages(name: SessionName, limit: Limit = None, before: str = "") -> Response:
+    async def list_messages(self, name: SessionName, limit: Limit = None, before: str = "") -> Response:
         """The newest messages, or those before a place, oldest first. `Session-Position` is the head."""
-        page = await client.list_messages(name, page_size=limit or 0, page_token=before, newest_first=True)
+        page = await self._client.list_messages(name, page_size=limit or 0, page_token=before, newest_first=True)
         headers = {_POSITION: page.position}
         if page.next_page_token:
             headers["link"] = f'<?{_query(limit=limit, before=page.next_page_token)}>; rel="prev"'
         return _json(_array(message_to_json(message) for message in reversed(page.messages)), headers=headers)
 
-    @router.post("/{name}/messages", status_code=201, response_model=Appended, openapi_extra=_MESSAGES_SCHEMA)
     async def append_messages(
-        request: Request, name: SessionName, idempotency_key: IdempotencyKey = None, if_match: IfMatch = None
+        self, request: Request, name: SessionName, idempotency_key: IdempotencyKey = None, if_match: IfMatch = None
     ) -> Response:
         """Appends messages in one step; creates the session, unless `If-Match: *` says that it must exist."""
-        appended = await client.append_messages(
+        appended = await self._client.append_messages(
             name,
             _messages(await request.body()),
             request_id=_unquoted(idempotency_key) or None,
             expected_position=_position(if_match),
             require_existing=if_match == "*",
         )
-        body = (
-            f'{{"messages":{_array(map(_receipt, appended.messages))},"position":"{appended.position}",'
-            f'"session":{session_to_json(appended.session)}}}'
-        )
+        receipts, position = _array(map(_receipt, appended.messages)), json.dumps(appended.position)
+        body = f'{{"messages":{receipts},"position":{position},"session":{session_to_json(appended.session)}}}'
         return _json(body, 201, {_POSITION: appended.position})
 
-    @router.post("/{name}/stop", response_model=Stopped)
-    async def stop_reply(name: SessionName, body: StopBody | None = None) -> Response:
+    async def stop_reply(self, name: SessionName, body: StopBody | None = None) -> Response:
         """Stops the reply that is being written."""
-        stopped = await client.stop_reply(name, reply_id=body.reply_id if body else "")
+        stopped = await self._client.stop_reply(name, reply_id=body.reply_id if body else "")
         kept = f'"message":{message_to_json(stopped.message)}' if stopped.HasField("message") else ""
         return _json(f"{{{kept}}}")
 
-    @router.post("/{name}/clear", response_model=SessionJson)
-    async def clear_session(name: SessionName, body: EmptyBody | None = None, if_match: IfMatch = None) -> Response:  # noqa: ARG001 - The body is checked: a member of it would be a misunderstanding.
+    async def clear_session(
+        self,
+        name: SessionName,
+        body: EmptyBody | None = None,  # noqa: ARG002 - Checked: a member of it would be a misunderstanding.
+        if_match: IfMatch = None,
+    ) -> Response:
         """Removes all messages."""
-        return _session(await client.clear_session(name, expected_position=_position(if_match)))
+        return _session(await self._client.clear_session(name, expected_position=_position(if_match)))
 
-    @router.post("/{name}/truncate", response_model=Truncated)
-    async def truncate_session(name: SessionName, body: TruncateBody, if_match: IfMatch = None) -> Response:
+    async def truncate_session(self, name: SessionName, body: TruncateBody, if_match: IfMatch = None) -> Response:
         """Removes the last messages."""
-        truncated = await client.truncate_session(
+        truncated = await self._client.truncate_session(
             name, keep=body.keep, remove_last=body.remove_last, expected_position=_position(if_match)
         )
-        text = f'{{"removed":{_array(map(message_to_json, truncated.removed))},"session":{session_to_json(truncated.session)}}}'
+        removed = _array(map(message_to_json, truncated.removed))
+        text = f'{{"removed":{removed},"session":{session_to_json(truncated.session)}}}'
         return _json(text, headers={_POSITION: truncated.session.position})
-
-    return router
-
-
-def described() -> list[type[Any]]:
-    """The models that the routes name only in words."""
-    return [MessagesBody]
 
 
 def _json(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -173,15 +186,17 @@ def _session(session: Session, status: int = 200) -> Response:
     return _json(session_to_json(session), status, {_POSITION: session.position})
 
 
-def _array(items: Any) -> str:
+def _array(items: Iterable[str]) -> str:
     return "[" + ",".join(items) + "]"
 
 
 def _receipt(message: Message) -> str:
-    return f'{{"id":"{message.id}","sequence":{message.sequence},"timestamp":{message.create_time.ToMilliseconds()}}}'
+    # Without what session-svc did not say, so that nobody takes an empty content for the message's.
+    fields = {"id": message.id, "sequence": message.sequence, "timestamp": message.create_time.ToMilliseconds()}
+    return json.dumps(fields)
 
 
-def _query(**parameters: Any) -> str:
+def _query(**parameters: str | int | list[str] | None) -> str:
     return urlencode({name: value for name, value in parameters.items() if value}, doseq=True)
 
 

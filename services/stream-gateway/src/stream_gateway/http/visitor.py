@@ -1,7 +1,7 @@
 """Who asks, and how they reached us: as the connection says, or a proxy that we trust."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ class Visitor:
         return f"{self.scheme}://{self.authority}"
 
 
-def visitor_of(scope: Any, headers: Headers, trusted: Sequence[Network]) -> Visitor:
+def visitor_of(scope: Mapping[str, Any], headers: Headers, trusted: Sequence[Network]) -> Visitor:
     """Reads where a request comes from; X-Forwarded-* counts only from the addresses of trusted proxies."""
     peer = scope["client"][0] if scope.get("client") else ""
     hosts = headers.getlist("host")

@@ -13,17 +13,14 @@ class Listener(Protocol):
     def event(self, name: str, data: bytes) -> None:
         """Something happened in a session; `data` is the JSON of contract section 4. Each once, in order."""
 
-    def list_subscribed(self) -> None:
-        """Events of the list are delivered from now on; what was before may have been missed."""
-
     def list_event(self, data: bytes) -> None:
         """Something happened to the list of sessions."""
 
     def source_up(self) -> None:
-        """The source is within reach."""
+        """Events of the list are delivered from now on; what was before may have been missed."""
 
     def source_down(self) -> None:
-        """The source is out of reach, or was and is being tried again."""
+        """The source is out of reach, and is being tried again."""
 
 
 class Source(ABC):

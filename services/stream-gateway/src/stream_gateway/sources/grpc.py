@@ -1,6 +1,7 @@
 """Events over gRPC: one WatchSession for each session that is followed, and one WatchSessions."""
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,6 +17,7 @@ from stream_gateway import metrics
 from stream_gateway.events import compose, now_ms
 from stream_gateway.position import Position
 from stream_gateway.sources.base import Listener, Source
+from stream_gateway.tasks import Tasks
 
 MAX_DELAY_SECONDS: Final = 5.0
 
@@ -28,7 +30,7 @@ class GrpcSource(Source):
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
         self._watches: dict[str, asyncio.Task[None]] = {}
-        self._ended: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._listener: Listener | None = None
         self._wanted: set[str] = set()
 
@@ -42,8 +44,6 @@ class GrpcSource(Source):
         watch = self._watches.pop(name, None)
         if watch is not None:
             watch.cancel()
-            self._ended.add(watch)
-            watch.add_done_callback(self._ended.discard)
         metrics.SUBSCRIPTIONS.set(len(self._watches))
 
     async def run(self, listener: Listener) -> None:
@@ -54,40 +54,38 @@ class GrpcSource(Source):
             await self._keep(lambda: self._watch_list(listener), listener.source_down)
         finally:
             self._listener = None
-            watches = [*self._watches.values(), *self._ended]
-            for watch in watches:
-                watch.cancel()
-            await asyncio.gather(*watches, return_exceptions=True)
             self._watches.clear()
+            await self._tasks.close()
 
     def _begin(self, listener: Listener, name: str) -> None:
         if name not in self._watches:
-            self._watches[name] = asyncio.create_task(
+            self._watches[name] = self._tasks.spawn(
                 self._keep(lambda: self._watch_session(listener, name), lambda: None)
             )
             metrics.SUBSCRIPTIONS.set(len(self._watches))
 
     async def _watch_session(self, listener: Listener, name: str) -> None:
         """One watch, until the session is deleted or the watch fails."""
-        async for response in self._client.watch_session(name):
-            if response.HasField("caught_up"):
-                # Again after each lost connection. The client has filled the gap, but a title is not part of that.
-                listener.subscribed(name)
-            else:
-                for data in session_events(response):
-                    listener.event(name, data)
+        async with contextlib.aclosing(self._client.watch_session(name)) as responses:
+            async for response in responses:
+                if response.HasField("caught_up"):
+                    # Again after each lost connection. The client has filled the gap, but a title is no part of that.
+                    listener.subscribed(name)
+                else:
+                    for data in session_events(response):
+                        listener.event(name, data)
 
     async def _watch_list(self, listener: Listener) -> None:
         def lost(error: AiChatError) -> None:
-            log.warning("session_svc_lost", reason=error.reason)
+            log.debug("list_watch_lost", reason=error.reason)
             listener.source_down()
 
-        async for response in self._client.watch_sessions(on_loss=lost):
-            if response.HasField("reset"):
-                listener.source_up()
-                listener.list_subscribed()
-            elif data := list_event(response):
-                listener.list_event(data)
+        async with contextlib.aclosing(self._client.watch_sessions(on_loss=lost)) as responses:
+            async for response in responses:
+                if response.HasField("reset"):
+                    listener.source_up()
+                elif data := list_event(response):
+                    listener.list_event(data)
 
     async def _keep(self, watch: Callable[[], Awaitable[None]], lost: Callable[[], None]) -> None:
         """Watches again whenever a watch has ended."""
@@ -97,7 +95,7 @@ class GrpcSource(Source):
                 await watch()
                 ceiling = 0.25
             except AiChatError as error:
-                log.info("watch_failed", reason=error.reason)
+                log.debug("watch_failed", reason=error.reason)
                 lost()
                 await asyncio.sleep(random.uniform(0, ceiling))  # noqa: S311 - Spreads load only.
                 ceiling = min(ceiling * 2, MAX_DELAY_SECONDS)

@@ -39,8 +39,8 @@ class RedisSource(Source):
     """
 
     def __init__(self, url: str) -> None:
-        # Protocol 2, so that a pub/sub connection is one in name too, and HELLO is not needed. No timeout on the socket:
-        # silence is judged by `_read`. No retries: a lost connection means lost events, which has to be told.
+        # Protocol 2: no HELLO is needed, and the server counts the connection as pub/sub. No timeout on the socket:
+        # `_read` judges silence. No retries: a lost connection means lost events, which has to be told.
         self._pool = ConnectionPool.from_url(
             url,
             protocol=2,
@@ -80,11 +80,10 @@ class RedisSource(Source):
             self._forget()
 
     async def _connected(self, listener: Listener) -> None:
-        connection = self._pool.make_connection()
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py leaves it so.
         try:
-            async with asyncio.timeout(CONNECT_SECONDS), asyncio.TaskGroup() as connecting:
-                connecting.create_task(connection.connect())
-            log.info("redis_connected")
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it so.
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._write(connection))
                 both.create_task(self._read(connection, listener))
@@ -100,12 +99,8 @@ class RedisSource(Source):
     async def _write(self, connection: AbstractConnection) -> None:
         while True:
             self._changed.clear()
-            await self._send(
-                connection, "UNSUBSCRIBE", [channel for channel in self._sent if channel not in self._wanted]
-            )
-            await self._send(
-                connection, "SUBSCRIBE", [channel for channel in self._wanted if channel not in self._sent]
-            )
+            await self._send(connection, "UNSUBSCRIBE", list(self._sent - self._wanted))
+            await self._send(connection, "SUBSCRIBE", list(self._wanted - self._sent))
             try:
                 async with asyncio.timeout(PING_SECONDS):
                     await self._changed.wait()
@@ -151,7 +146,6 @@ class RedisSource(Source):
         elif channel == LIST_CHANNEL:
             self._live.add(channel)
             listener.source_up()
-            listener.list_subscribed()
         else:
             self._live.add(channel)
             listener.subscribed(channel.removeprefix(SESSION_PREFIX))

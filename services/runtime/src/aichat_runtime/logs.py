@@ -9,6 +9,9 @@ import structlog
 HEADER = "x-request-id"
 """The gRPC metadata key and HTTP header that carries a request's id from the edge to the store."""
 
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+"""Where, never with what: local variables hold message content."""
+
 
 def configure(level: str = "info", log_format: Literal["console", "json"] | None = None) -> None:
     """Sends structlog and the standard library's logs to stderr.
@@ -22,9 +25,9 @@ def configure(level: str = "info", log_format: Literal["console", "json"] | None
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if chosen == "console"
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

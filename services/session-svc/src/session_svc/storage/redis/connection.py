@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import hiredis
 from redis.asyncio.connection import SSLConnection, parse_url
@@ -120,8 +120,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - For the type checker: TCP and unix sockets are.
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # Of a stream; uvloop's is no subclass.
         self._watch()
 
     def data_received(self, data: bytes) -> None:

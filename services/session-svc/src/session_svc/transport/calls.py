@@ -15,7 +15,15 @@ import grpc
 import structlog
 from aichat_runtime.logs import bind_request_id
 
-from session_svc.domain.errors import Draining, InvalidField, RateLimited, SessionServiceError, TooLarge, WatcherTooSlow
+from session_svc.domain.errors import (
+    Draining,
+    InvalidField,
+    RateLimited,
+    SessionServiceError,
+    StoreUnavailable,
+    TooLarge,
+    WatcherTooSlow,
+)
 from session_svc.domain.limits import REQUEST_BYTES
 from session_svc.entropy import jitter
 from session_svc.transport import caller
@@ -32,7 +40,6 @@ UNARY_SECONDS: Final = 5.0
 """How much longer than the drain a unary call may take; each has limits of its own below this."""
 
 _RETRY_SPREAD: Final = 2.0
-_LOUD: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE})
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -194,7 +201,7 @@ def _failure(error: Exception, method: str) -> Failure:
         _log.error("call_defect", method=method, exc_info=error)
         return failure(Unexpected())
     failed = failure(error)
-    log = _log.warning if failed.status in _LOUD else _log.info
+    log = _log.warning if isinstance(error, StoreUnavailable) else _log.info
     log("call_failed", method=method, status=failed.status.name, reason=failed.reason)
     return failed
 

@@ -1,0 +1,67 @@
+"""The entry point of `ai-chat`."""
+# ruff: noqa: PLC0415 - What only failures need is loaded when there is one.
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from ai_chat_cli.app import app
+from ai_chat_cli.arguments import normalised
+from ai_chat_cli.failure import CliError, ExitCode
+
+
+def main() -> None:
+    """Runs `ai-chat` with this process's arguments and exits."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs `ai-chat`; returns the exit code. Failures are one line on stderr, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character must not end the program.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # Text streams of a process can.
+    try:
+        code = typer.main.get_command(app).main(normalised(arguments), prog_name="ai-chat", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read stdout has gone (`ai-chat list | head`); the interpreter must not complain of it either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except (KeyboardInterrupt, typer.Abort):
+        return ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - The last line of defence: people get a line, not a traceback.
+        return _failed(error)
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _failed(error: Exception) -> int:
+    from ai_chat_cli import output
+
+    failure = _as_cli_error(error)
+    if failure is None:
+        if os.environ.get("AI_CHAT_DEBUG"):
+            raise error
+        failure = CliError(f"a defect in ai-chat: {error!r}; AI_CHAT_DEBUG=1 shows where, please report it")
+    output.error(str(failure))
+    return failure.exit_code
+
+
+def _as_cli_error(error: Exception) -> CliError | None:
+    if isinstance(error, CliError):
+        return error
+    if isinstance(error, typer.TyperException):
+        code = ExitCode(error.exit_code)
+        return CliError(f"{error.format_message().rstrip('.')}; see `ai-chat --help`", code)
+    client_errors = sys.modules.get("ai_chat_client.errors")
+    if client_errors is not None and isinstance(error, client_errors.AiChatError):
+        from ai_chat_cli.explain import explain
+
+        return explain(error)
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The chat: reading lines, showing what others write, and the commands that begin with a slash."""

@@ -1,0 +1,115 @@
+"""`ai-chat import`."""
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ai_chat_client import Client
+from ai_chat_client.errors import ConflictError
+from ai_chat_client.position import Position
+from aichat.session.v1 import session_pb2 as model
+
+from ai_chat_cli import output
+from ai_chat_cli.archive.batches import batches
+from ai_chat_cli.archive.reader import ArchiveError, Header, read
+from ai_chat_cli.failure import CliError, ExitCode
+from ai_chat_cli.invocation import Invocation, checked
+from ai_chat_cli.progress import progress
+
+_SECONDS = 120.0
+"""For one request of up to 4 MiB over a slow line."""
+
+
+def import_session(invocation: Invocation, source: Path, name: str | None) -> None:
+    """Appends everything in the file to a session that has no other messages; creates it."""
+    with _opened(source) as file:
+        try:
+            header, messages = read(file)
+            target = checked(name or header.name, "the name")
+            if not target:
+                raise CliError("the file names no session; give one with --as", ExitCode.USAGE)
+            with invocation.client(author=header.owner, timeout=_SECONDS) as client:
+                count = _import(client, target, header, messages)
+        except ArchiveError as error:
+            raise CliError(f"{source}: {error}", ExitCode.USAGE) from None
+    output.note(f"{target}: {count} messages imported")
+
+
+def _import(client: Client, target: str, header: Header, messages: Iterator[model.Message]) -> int:
+    session, created = _prepare(client, target, header)
+    start = Position.parse(session.position)
+    epoch = start.epoch if start else ""
+    expected, done = "", 0
+    with progress(f"importing {target}", header.count) as advance:
+        for batch in batches(_as_writable(message) for message in messages):
+            try:
+                answer = client.append_messages(
+                    target,
+                    batch,
+                    request_id=_request_id(target, epoch, done, batch),
+                    expected_position=expected,
+                    require_existing=True,
+                )
+            except ConflictError as error:
+                raise _conflict(error, target) from None
+            expected = answer.position
+            done += len(batch)
+            advance(len(batch))
+    if not created:
+        if not done and session.message_count:
+            raise _taken(target)
+        if header.title or header.labels or header.ttl is not None:
+            client.update_session(target, title=header.title or None, labels=header.labels or None, ttl=header.ttl)
+    return done
+
+
+def _prepare(client: Client, target: str, header: Header) -> tuple[model.Session, bool]:
+    """The session to fill, and whether it is new: one that exists may be what an earlier import began."""
+    try:
+        return client.create_session(target, title=header.title, ttl=header.ttl, labels=header.labels), True
+    except ConflictError as error:
+        if error.reason != "SESSION_EXISTS":
+            raise
+        return client.get_session(target), False
+
+
+def _request_id(target: str, epoch: str, offset: int, batch: list[model.Message]) -> str:
+    """The same for the same portion of the same file into the same log, so that a second import changes nothing."""
+    digest = hashlib.sha256(f"{target}\0{epoch}\0{offset}\0".encode())
+    for message in batch:
+        digest.update(message.SerializeToString(deterministic=True))
+    return f"import-{digest.hexdigest()[:48]}"
+
+
+def _as_writable(message: model.Message) -> model.Message:
+    """The message as a writer may give it. One that was unreadable becomes a failed one of a tool, its text kept."""
+    message.ClearField("sequence")
+    if message.status == model.MESSAGE_STATUS_UNREADABLE:
+        message.role = model.ROLE_TOOL
+        message.status = model.MESSAGE_STATUS_FAILED
+        message.status_reason = f"unreadable: {message.status_reason}".removesuffix(": ")[:1024]
+    return message
+
+
+def _conflict(error: ConflictError, target: str) -> Exception:
+    return _taken(target) if error.reason == "POSITION_CONFLICT" else error
+
+
+def _taken(target: str) -> CliError:
+    return CliError(f"{target} has other messages; import under another name with --as", ExitCode.CONFLICT)
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[BinaryIO]:
+    if str(source) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise CliError(f"cannot read {source}: {error.strerror}", ExitCode.USAGE) from None
+    with file:
+        yield file

@@ -1,0 +1,43 @@
+"""Data on stdout, talk on stderr."""
+
+import sys
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from ai_chat_cli.text import safe_line
+
+
+def data(line: str) -> None:
+    """One line for programs, as it is."""
+    sys.stdout.write(f"{line}\n")
+
+
+def show(renderable: RenderableType) -> None:
+    """Something for people, in colour when stdout is a terminal."""
+    _console(stderr=False).print(renderable, soft_wrap=isinstance(renderable, Text))
+
+
+def note(text: str) -> None:
+    """A remark for people, on stderr; control characters are made visible."""
+    _console(stderr=True).print(Text(safe_line(text), "dim"), soft_wrap=True)
+
+
+def error(text: str) -> None:
+    """What went wrong, in one line on stderr."""
+    _console(stderr=True).print(Text.assemble(("error: ", "bold red"), safe_line(text)), soft_wrap=True)
+
+
+def is_terminal() -> bool:
+    """Whether people read what goes to stdout."""
+    return sys.stdout.isatty()
+
+
+def can_ask() -> bool:
+    """Whether there is someone to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _console(*, stderr: bool) -> Console:
+    # Made anew each time: while a chat is open, sys.stdout and sys.stderr are others, which keep the prompt in place.
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)

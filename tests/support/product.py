@@ -107,7 +107,10 @@ class Product:
         """The processes that it runs now, by name: redis, session-svc, stream-gateway."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            command = " ".join(child.cmdline())
+            try:
+                command = " ".join(child.cmdline())
+            except (psutil.ZombieProcess, psutil.NoSuchProcess):
+                continue
             for name, mark in (
                 ("redis", "-server"),
                 ("session-svc", "session_svc"),

@@ -52,7 +52,7 @@ class Supervisor:
                 self._start()
                 if not self._stopping.is_set():
                     announce()
-                while not self._stopping.wait(LOOK_SECONDS):
+                while not self._stopping.wait(LOOK_SECONDS) and not self._output.terminal_is_gone():
                     for program in self._programs:
                         self._look_after(program)
             finally:

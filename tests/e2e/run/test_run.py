@@ -67,8 +67,8 @@ def test_a_killed_part_comes_back_and_nothing_acknowledged_is_lost(product: Prod
     session = f"killed-{name}"
     with Writer(product.server, session) as writer:
         product.children()[name].kill()
-        until(lambda: name in (children := product.children()) and children[name].status() != psutil.STATUS_ZOMBIE)
-        until(lambda: _is_ready(product))
+        until(lambda: name in product.children(), what=f"the restart of {name}")
+        until(lambda: _is_ready(product), what="readiness")
         writer.wait_for_progress()
     assert contents(product.server, session) == writer.acknowledged
 

@@ -34,7 +34,9 @@ async def run(settings: GatewaySettings, listener: socket.socket) -> None:
     metrics.serve(settings.metrics_listen)
     async with (
         StopSignals() as stop,
-        AsyncClient(settings.session_svc_address, token=token, tls_ca=settings.session_svc_tls_ca) as client,
+        AsyncClient(
+            settings.session_svc_address, token=token, tls=settings.session_svc_tls, tls_ca=settings.session_svc_tls_ca
+        ) as client,
     ):
         sources = reach.Reach([reach.SESSIONS, *([reach.EVENTS] if settings.web_stream_enabled else [])])
         hub = Hub(_source(settings, client), History(client), sources) if settings.web_stream_enabled else None

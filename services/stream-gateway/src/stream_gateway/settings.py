@@ -67,6 +67,14 @@ class GatewaySettings(ServiceSettings):
         return self
 
     @property
+    def session_svc_tls(self) -> bool:
+        """Whether session-svc is reached by TLS: where a CA is given or the address says so, not by its distance.
+
+        Within one deployment's network (a container's name, a Kubernetes service) plaintext is the rule.
+        """
+        return self.session_svc_tls_ca is not None or self.session_svc_address.startswith("https://")
+
+    @property
     def hosts(self) -> frozenset[str]:
         """The names under which the gateway may be asked for."""
         named = self.gateway_hosts or LOOPBACK_NAMES

@@ -12,6 +12,10 @@ from session_svc.domain.events import (
     Foreign,
     MessageAppended,
     MessagesTruncated,
+    ReplyEnded,
+    ReplyEvent,
+    ReplyExtended,
+    ReplyStarted,
     Reset,
     SessionChanged,
     SessionCreated,
@@ -20,6 +24,7 @@ from session_svc.domain.events import (
 )
 from session_svc.domain.message import Message, Role, Status
 from session_svc.domain.position import Position
+from session_svc.domain.reply import Part, Text
 from session_svc.domain.session import NEVER, Session, TitleSource
 
 AT = Position("mws7vouqk8l8", 3)
@@ -162,10 +167,31 @@ def test_an_event_without_position_is_another_programs() -> None:
     assert list_event(raw) is None
 
 
-@pytest.mark.parametrize("kind", ["start", "chunk", "part", "complete", "from-the-future"])
-def test_types_this_version_does_not_know_are_passed_over(kind: str) -> None:
-    assert session_event(event(kind, '{"replyId":"r"}')) is None
-    assert list_event(event(kind)) is None
+@pytest.mark.parametrize(
+    ("kind", "payload", "read"),
+    [
+        ("start", '{"replyId":"r","author":"bot"}', ReplyStarted(AT, "r", "bot", "")),
+        ("chunk", '{"content":"a\\nb","replyId":"r","from":0,"to":2}', ReplyExtended(AT, "r", Text("a\nb"), 0, 2)),
+        (
+            "part",
+            '{"type":"tool.call","data":{ "n": 1.0 },"replyId":"r","from":2,"to":3}',
+            ReplyExtended(AT, "r", Part("tool.call", '{ "n": 1.0 }'), 2, 3),
+        ),
+        ("complete", '{"replyId":"r"}', ReplyEnded(AT, "r", None)),
+        (
+            "complete",
+            '{"replyId":"r","sequence":3,"id":"r","role":"assistant","content":"x","status":"interrupted"}',
+            ReplyEnded(AT, "r", Message("r", 3, Role.ASSISTANT, "x", status=Status.INTERRUPTED)),
+        ),
+    ],
+)
+def test_what_happens_to_a_reply_is_read(kind: str, payload: str, read: ReplyEvent) -> None:
+    assert session_event(event(kind, payload)) == read
+
+
+def test_types_this_version_does_not_know_are_passed_over() -> None:
+    assert session_event(event("from-the-future", '{"replyId":"r"}')) is None
+    assert list_event(event("from-the-future")) is None
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,10 @@ from session_svc.domain.events import (
     ListEvent,
     MessageAppended,
     MessagesTruncated,
+    ReplyEnded,
+    ReplyEvent,
+    ReplyExtended,
+    ReplyStarted,
     Reset,
     SessionChanged,
     SessionCreated,
@@ -24,7 +28,8 @@ from session_svc.domain.events import (
 )
 from session_svc.domain.message import Message, Role, Status
 from session_svc.domain.position import Position
-from session_svc.domain.session import Session, TitleSource
+from session_svc.domain.reply import Chunk, Part, Text
+from session_svc.domain.session import Reply, Session, TitleSource
 
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _decoder: Final = json.JSONDecoder()
@@ -52,6 +57,8 @@ def session_event(raw: bytes) -> SessionEvent | None:
     match kind:
         case "user" | "message":
             return MessageAppended(position, _message(_object(event, "payload"), text))
+        case "start" | "chunk" | "part" | "complete":
+            return _reply_event(kind, position, _object(event, "payload"), text)
         case "clear":
             return Cleared(position)
         case "truncate":
@@ -130,6 +137,20 @@ def _envelope(raw: bytes) -> tuple[str, Object]:
     return text, event
 
 
+def _reply_event(kind: str, position: Position, payload: Object, text: str) -> ReplyEvent:
+    reply_id = _text(payload, "replyId")
+    if kind == "start":
+        return ReplyStarted(position, reply_id, _text(payload, "author"), _text(payload, "model"))
+    if kind == "complete":
+        return ReplyEnded(position, reply_id, _message(payload, text) if "id" in payload else None)
+    chunk: Chunk
+    if kind == "part":
+        chunk = Part(_text(payload, "type"), source_of(text, "payload", "data"))
+    else:
+        chunk = Text(_text(payload, "content"))
+    return ReplyExtended(position, reply_id, chunk, _integer(payload, "from"), _integer(payload, "to"))
+
+
 def _message(payload: Object, text: str) -> Message:
     status = _word(Status, payload, "status", default=Status.COMPLETE)
     role = None if status is Status.UNREADABLE else _word(Role, payload, "role")
@@ -164,7 +185,12 @@ def _session(payload: Object, position: Position) -> Session:
         last_role=_word(Role, payload, "lastRole") if "lastRole" in payload else None,
         preview=_text(payload, "preview"),
         awaiting_reply=payload.get("awaitingReply") is True,
+        reply=_reply(_object(payload, "reply")) if "reply" in payload else None,
     )
+
+
+def _reply(reply: Object) -> Reply:
+    return Reply(_text(reply, "id"), _text(reply, "author"), _text(reply, "model"), _integer(reply, "startedAt"))
 
 
 def _position(event: Object) -> Position:

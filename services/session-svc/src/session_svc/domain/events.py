@@ -90,7 +90,8 @@ class Foreign:
     type: str
 
 
-SessionEvent = MessageAppended | Cleared | MessagesTruncated | Reset | Updated | Deleted | Foreign
+ReplyEvent = ReplyStarted | ReplyExtended | ReplyEnded
+SessionEvent = MessageAppended | ReplyEvent | Cleared | MessagesTruncated | Reset | Updated | Deleted | Foreign
 
 
 @dataclass(frozen=True, slots=True)

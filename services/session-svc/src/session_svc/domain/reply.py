@@ -1,6 +1,6 @@
 """Replies: messages while they are written, chunk by chunk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from session_svc.domain.message import NewMessage, Receipt
@@ -24,6 +24,22 @@ class Part:
 
 
 Chunk = Text | Part
+
+
+def joined(chunks: Iterable[Chunk]) -> tuple[Chunk, ...]:
+    """`chunks` in order, neighbouring texts as one."""
+    result: list[Chunk] = []
+    texts: list[Text] = []
+    for chunk in (*chunks, None):
+        if isinstance(chunk, Text):
+            texts.append(chunk)
+            continue
+        if texts:
+            result.append(Text("".join(text.text for text in texts), sum(text.frames for text in texts)))
+            texts.clear()
+        if chunk is not None:
+            result.append(chunk)
+    return tuple(result)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,15 @@
 from session_svc.bus.memory import InMemoryStreamBus
 from session_svc.entropy import Clock, Digits, random_digits, system_clock
 from session_svc.storage.memory.history import InMemoryMessageHistory
+from session_svc.storage.memory.replies import InMemoryReplyBuffer
 from session_svc.storage.memory.state import State
 from session_svc.storage.memory.store import InMemorySessionStore
 
-__all__ = ["InMemoryMessageHistory", "InMemorySessionStore", "InMemoryStorage"]
+__all__ = ["InMemoryMessageHistory", "InMemoryReplyBuffer", "InMemorySessionStore", "InMemoryStorage"]
 
 
 class InMemoryStorage:
-    """Both ports over one state.
+    """Every port over one state.
 
     bus             where events are published
     default_ttl_ms  what a session lives without a ttl of its own; None: for ever
@@ -26,4 +27,5 @@ class InMemoryStorage:
     ) -> None:
         state = State(bus, default_ttl_ms, clock, digits)
         self.history = InMemoryMessageHistory(state)
-        self.store = InMemorySessionStore(state)
+        self.replies = InMemoryReplyBuffer(state)
+        self.store = InMemorySessionStore(state, self.replies)

@@ -10,6 +10,7 @@ from session_svc.domain.excerpts import automatic_title
 from session_svc.domain.limits import MESSAGES_PER_TRUNCATE, MIB
 from session_svc.domain.message import Message, NewMessage, Receipt, Role
 from session_svc.domain.position import Position
+from session_svc.domain.reply import ReplySnapshot, joined
 from session_svc.domain.session import Appended, MessagePage, NewSession, Session, Snapshot, TitleSource, Truncated
 from session_svc.domain.weight import message_bytes
 from session_svc.storage.base import Append, Expected, MessageHistory
@@ -42,11 +43,13 @@ class InMemoryMessageHistory(MessageHistory):
             self._state.requests.check_room(append.session, now)
 
         first = len(target.log) + 1
-        messages = [_stored(new, sequence, now) for sequence, new in enumerate(append.messages, first)]
+        messages = [stored(new, sequence, now) for sequence, new in enumerate(append.messages, first)]
         target.log.extend(messages)
         target.last_active_time = now
-        target.awaiting_reply = _awaits(messages, target.awaiting_reply)
-        _title_if_none(target, messages)
+        target.awaiting_reply = awaits(messages, target.awaiting_reply)
+        if target.reply and target.awaiting_reply:
+            target.reply.asked_again = True
+        title_if_none(target, messages)
         receipts = tuple(Receipt(kept.id, kept.sequence, _time(kept, now)) for kept in messages)
         if append.request_id:
             answered = Answer(append.fingerprint, receipts, target.head)
@@ -75,12 +78,13 @@ class InMemoryMessageHistory(MessageHistory):
     async def snapshot(self, name: str, *, tail: int) -> Snapshot:
         self._state.begin()
         record = self._state.existing(name)
-        return Snapshot(record.session(), _newest(record.log, tail))
+        return Snapshot(record.session(), _newest(record.log, tail), _reply(record))
 
     async def clear(self, name: str, *, expected: Expected = None) -> Session:
         now = self._state.begin()
         record = self._state.existing(name)
         check_expected(expected, record)
+        self._state.abandon_reply(record)
         record.log.clear()
         record.epoch = self._state.new_epoch(now)
         record.last_active_time = now
@@ -96,6 +100,7 @@ class InMemoryMessageHistory(MessageHistory):
         left = max(0, len(record.log) - (remove_last or 0)) if keep is None else keep
         if left >= len(record.log):
             return Truncated((), record.session())
+        self._state.abandon_reply(record)
         removed = _newest(record.log[left:], MESSAGES_PER_TRUNCATE)
         del record.log[left:]
         record.epoch = self._state.new_epoch(now)
@@ -108,7 +113,7 @@ def _time(message: Message | NewMessage, now: int) -> int:
     return now if message.create_time is None else message.create_time
 
 
-def _stored(new: NewMessage, sequence: int, now: int) -> Message:
+def stored(new: NewMessage, sequence: int, now: int) -> Message:
     return Message(
         id=new.id,
         sequence=sequence,
@@ -123,7 +128,7 @@ def _stored(new: NewMessage, sequence: int, now: int) -> Message:
     )
 
 
-def _awaits(messages: Iterable[Message], awaited: bool) -> bool:
+def awaits(messages: Iterable[Message], awaited: bool) -> bool:
     for message in messages:
         if message.role is Role.USER:
             awaited = True
@@ -132,10 +137,17 @@ def _awaits(messages: Iterable[Message], awaited: bool) -> bool:
     return awaited
 
 
-def _title_if_none(record: Record, messages: Iterable[Message]) -> None:
+def title_if_none(record: Record, messages: Iterable[Message]) -> None:
     if not record.title:
         record.title = automatic_title(messages)
         record.title_source = TitleSource.AUTO if record.title else TitleSource.NONE
+
+
+def _reply(record: Record) -> ReplySnapshot | None:
+    slot = record.reply
+    if slot is None:
+        return None
+    return ReplySnapshot(slot.id, slot.author, slot.model, joined(slot.chunks), len(slot.chunks))
 
 
 def _fitting(messages: Iterable[Message]) -> tuple[Message, ...]:

@@ -9,6 +9,8 @@ from session_svc.domain.errors import InvalidName, PositionConflict, SessionNotF
 from session_svc.domain.events import (
     Deleted,
     MessageAppended,
+    ReplyEnded,
+    ReplyExtended,
     SessionChanged,
     SessionCreated,
     SessionEvent,
@@ -19,7 +21,8 @@ from session_svc.domain.excerpts import preview
 from session_svc.domain.message import Message
 from session_svc.domain.names import is_creatable
 from session_svc.domain.position import SALT_LENGTH, Position, base36, next_epoch
-from session_svc.domain.session import NewSession, Session, TitleSource
+from session_svc.domain.reply import Chunk, Text
+from session_svc.domain.session import NewSession, Reply, Session, TitleSource
 from session_svc.domain.weight import message_bytes, session_bytes
 from session_svc.entropy import Clock, Digits
 from session_svc.storage.base import EMPTY, Expected
@@ -27,6 +30,31 @@ from session_svc.storage.memory.index import TimeIndex
 from session_svc.storage.memory.requests import AnsweredRequests
 
 _EVENT_BYTES: Final = 512
+
+
+@dataclass(slots=True)
+class Slot:
+    """A reply in progress.
+
+    fence        of the stream that may write
+    lease        ms; it is over at `lease_until`
+    frames       how many delta and part frames the chunks hold
+    asked_again  whether a USER message came after it began
+    """
+
+    id: str
+    writer_key: str
+    fence: str
+    author: str
+    model: str
+    start_time: int
+    lease: int
+    lease_until: int
+    chunks: list[Chunk] = field(default_factory=list)
+    frames: int = 0
+    text_bytes: int = 0
+    bytes: int = 0
+    asked_again: bool = False
 
 
 @dataclass(slots=True)
@@ -45,6 +73,7 @@ class Record:
     expire_time: int | None = None
     awaiting_reply: bool = False
     log: list[Message] = field(default_factory=list)
+    reply: Slot | None = None
 
     @property
     def head(self) -> Position:
@@ -68,6 +97,9 @@ class Record:
             last_role=last.role if last else None,
             preview=preview(last.content) if last else "",
             awaiting_reply=self.awaiting_reply,
+            reply=Reply(self.reply.id, self.reply.author, self.reply.model, self.reply.start_time)
+            if self.reply
+            else None,
         )
 
 
@@ -78,11 +110,12 @@ class State:
         self._bus = bus
         self._default_ttl = default_ttl_ms
         self._clock = clock
-        self._digits = digits
+        self.digits = digits
         self._records: dict[str, Record] = {}
         self._expiry = TimeIndex()
         self._last_epoch = ""
         self.activity = TimeIndex()
+        self.leases = TimeIndex()
         self.requests = AnsweredRequests()
 
     def begin(self) -> int:
@@ -122,16 +155,16 @@ class State:
 
     def new_epoch(self, now: int) -> str:
         """An epoch greater than any other of this process, also within one millisecond."""
-        epoch = next_epoch(now, self._digits(SALT_LENGTH))
+        epoch = next_epoch(now, self.digits(SALT_LENGTH))
         if epoch <= self._last_epoch:
             epoch = base36(int(self._last_epoch, 36) + 1)
         self._last_epoch = epoch
         return epoch
 
     def restart_clock(self, record: Record, now: int) -> None:
-        """Restarts the expiry of a session: its own ttl, else the default, else none."""
+        """Restarts the expiry of a session: its own ttl, else the default, else none; none while a reply is written."""
         ttl = self._default_ttl if record.ttl is None else record.ttl
-        record.expire_time = now + ttl if ttl else None
+        record.expire_time = now + ttl if ttl and record.reply is None else None
         if record.expire_time is None:
             self._expiry.remove(record.name)
         else:
@@ -160,12 +193,24 @@ class State:
                 size = message_bytes(message)
             case Updated(session=session):
                 size = session_bytes(session)
+            case ReplyExtended(chunk=chunk):
+                size = _EVENT_BYTES + len(chunk.text if isinstance(chunk, Text) else chunk.data)
+            case ReplyEnded(message=Message() as message):
+                size = message_bytes(message)
             case _:
                 size = _EVENT_BYTES
         self._bus.publish(name, event, size)
 
+    def abandon_reply(self, record: Record) -> None:
+        """Drops the reply in progress without a message."""
+        if record.reply is not None:
+            reply, record.reply = record.reply, None
+            self.leases.remove(record.name)
+            self.publish(record.name, ReplyEnded(record.head, reply.id, None))
+
     def drop(self, record: Record, now: int) -> None:
         """Removes every trace of a session and says so."""
+        self.abandon_reply(record)
         del self._records[record.name]
         self.activity.remove(record.name)
         self._expiry.remove(record.name)

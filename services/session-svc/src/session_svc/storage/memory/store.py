@@ -4,14 +4,16 @@ from session_svc.domain.errors import SessionExists
 from session_svc.domain.excerpts import automatic_title
 from session_svc.domain.session import Activity, Keep, NewSession, Session, SessionChange, SessionPage, TitleSource
 from session_svc.storage.base import Expected, SessionStore
+from session_svc.storage.memory.replies import InMemoryReplyBuffer
 from session_svc.storage.memory.state import Record, State, check_expected
 
 
 class InMemorySessionStore(SessionStore):
     """SessionStore over the state it shares with InMemoryMessageHistory."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, replies: InMemoryReplyBuffer) -> None:
         self._state = state
+        self._replies = replies
 
     async def create(self, name: str, new: NewSession, *, allow_existing: bool) -> Session:
         now = self._state.begin()
@@ -51,7 +53,7 @@ class InMemorySessionStore(SessionStore):
         self._state.drop(record, now)
 
     async def settle_due(self) -> None:
-        self._state.begin()
+        self._replies.settle()
 
     async def adopt(self) -> int:
         return 0

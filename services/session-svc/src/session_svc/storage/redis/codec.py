@@ -7,7 +7,7 @@ from typing import Any, Final
 from session_svc.domain.limits import MIB
 from session_svc.domain.message import Message, NewMessage, Role, Status
 from session_svc.domain.position import Position
-from session_svc.domain.reply import Chunk, Part, ReplySnapshot, Text
+from session_svc.domain.reply import Chunk, Part, ReplySnapshot, Text, joined
 from session_svc.domain.session import Reply, Session, TitleSource
 from session_svc.storage.redis.connection import Answer
 
@@ -112,14 +112,7 @@ def encode_chunk(chunk: Chunk) -> tuple[str, int, int]:
 
 def reply_snapshot(reply: Reply, chunks: Sequence[str]) -> ReplySnapshot:
     """The reply in progress with its chunks; neighbouring texts are joined."""
-    joined: list[Chunk] = []
-    for chunk in map(_chunk, chunks):
-        last = joined[-1] if joined else None
-        if isinstance(chunk, Text) and isinstance(last, Text):
-            joined[-1] = Text(last.text + chunk.text, last.frames + chunk.frames)
-        else:
-            joined.append(chunk)
-    return ReplySnapshot(reply.id, reply.author, reply.model, tuple(joined), len(chunks))
+    return ReplySnapshot(reply.id, reply.author, reply.model, joined(map(_chunk, chunks)), len(chunks))
 
 
 def _chunk(element: str) -> Chunk:

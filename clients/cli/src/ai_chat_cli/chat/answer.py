@@ -12,7 +12,7 @@ class AwaitedAnswer:
     def __init__(self) -> None:
         self._begun = asyncio.Event()
         self._ended = asyncio.Event()
-        self._ended.set()
+        self.withdraw()
 
     def expect(self) -> None:
         """A message was sent."""

@@ -1,5 +1,6 @@
 """One connection to Redis in subscriber mode."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple, Self
@@ -27,12 +28,13 @@ class Link:
     subscribe at once, and asks for a pong without ever missing it.
     """
 
-    def __init__(self, connection: AbstractConnection) -> None:
+    def __init__(self, connection: AbstractConnection, within: float) -> None:
         self._connection = connection
+        self._within = within
 
     @classmethod
     async def open(cls, url: str, *, within: float) -> Self:
-        """Connects, with every step done `within` seconds. Raises RedisError, OSError."""
+        """Connects `within` seconds, which are then the limit of every sending too. Raises RedisError, OSError."""
         pool = ConnectionPool.from_url(url)
         settings = {
             **pool.connection_kwargs,
@@ -40,28 +42,31 @@ class Link:
             "protocol": 2,
             "decode_responses": False,
             "health_check_interval": 0,
-            "socket_timeout": within,
-            "socket_connect_timeout": within,
+            # The limits are set here: redis-py's asyncio.wait_for, before Python 3.12, swallows a cancellation that
+            # comes when what it waits for is just done.
+            "socket_timeout": None,
+            "socket_connect_timeout": None,
         }
         connection = pool.connection_class(**settings)
         try:
-            await connection.connect()  # type: ignore[no-untyped-call]  # redis-py has not annotated it.
+            async with asyncio.timeout(within):
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py has not annotated it.
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        return cls(connection)
+        return cls(connection, within)
 
     async def subscribe(self, channels: Sequence[bytes]) -> None:
         """Asks for channels; each is confirmed by a `subscribe` frame."""
-        await self._send(b"SUBSCRIBE", channels)
+        await self._name(b"SUBSCRIBE", channels)
 
     async def unsubscribe(self, channels: Sequence[bytes]) -> None:
         """Gives channels back."""
-        await self._send(b"UNSUBSCRIBE", channels)
+        await self._name(b"UNSUBSCRIBE", channels)
 
     async def ping(self) -> None:
         """Asks for a `pong` frame."""
-        await self._connection.send_command(b"PING")
+        await self._send(b"PING")
 
     async def frames(self) -> AsyncIterator[Frame]:
         """What comes, for ever. Raises RedisError, OSError when the connection ends."""
@@ -80,6 +85,10 @@ class Link:
         """Closes the connection without a word."""
         await self._connection.disconnect(nowait=True)
 
-    async def _send(self, command: bytes, channels: Sequence[bytes]) -> None:
+    async def _name(self, command: bytes, channels: Sequence[bytes]) -> None:
         for start in range(0, len(channels), CHANNELS_PER_COMMAND):
-            await self._connection.send_command(command, *channels[start : start + CHANNELS_PER_COMMAND])
+            await self._send(command, *channels[start : start + CHANNELS_PER_COMMAND])
+
+    async def _send(self, *command: bytes) -> None:
+        async with asyncio.timeout(self._within):
+            await self._connection.send_command(*command)

@@ -74,6 +74,7 @@ class RedisStreamBus(StreamBus):
         self._garbage = 0
         self._garbage_logged: float | None = None
         self._owner: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         self._owner = asyncio.create_task(self._stay_connected(), name="redis-stream-bus")
@@ -82,10 +83,10 @@ class RedisStreamBus(StreamBus):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        owner, self._owner = self._owner, None
-        if owner is not None:
-            owner.cancel()
-            await asyncio.wait([owner])
+        self._closed = True
+        if self._owner is not None:
+            self._owner.cancel()
+            await asyncio.wait([self._owner])
         for channel in self._channels.values():
             channel.close()
 
@@ -137,7 +138,8 @@ class RedisStreamBus(StreamBus):
 
     async def _stay_connected(self) -> None:
         attempts = 0
-        while True:
+        # Not "for ever": a cancellation that meets an error in the group of tasks below comes out as the error.
+        while not self._closed:
             began = _now()
             try:
                 link = await Link.open(self._url, within=self._patience.pong)

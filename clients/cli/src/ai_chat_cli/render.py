@@ -26,7 +26,7 @@ def ago(time: timestamp_pb2.Timestamp, now: datetime) -> str:
 
 def session_table(sessions: Iterable[model.Session], now: datetime, *, numbered: bool = False) -> Table:
     """Sessions as a table, one row each, the order kept; `numbered`: with a number, from 1, in front."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
     if numbered:
         table.add_column("", justify="right", style="dim")
     table.add_column("NAME", overflow="fold", style="bold")

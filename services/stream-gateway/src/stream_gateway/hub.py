@@ -143,7 +143,7 @@ class Hub(Listener):
         viewer.follow(self._roster.ring, lambda: _status(up=True))
 
     async def head(self, viewer: Viewer, name: str) -> Position:
-        """The head of the session, once it is known."""
+        """The head of the session, once it is followed and the head known."""
         feed = self._feed_of(viewer, name)
         await feed.known()
         return feed.head

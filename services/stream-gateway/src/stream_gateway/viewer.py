@@ -6,10 +6,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, MutableMapping
 from typing import Any, Final
 
+import structlog
+
 from stream_gateway import metrics, sse
 from stream_gateway.ring import Ring
 
 MAX_OWED_BYTES: Final = 8 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -85,12 +89,17 @@ class Viewer:
             await self._drained.wait()
 
     def pump(self) -> None:
-        """Writes all there is to write, as far as the socket takes it now."""
+        """Writes all there is to write, as far as the socket takes it now. Never raises: others have news too."""
         while self._opened and self._writer is None and not self._closed:
             message = self._next()
             if message is None:
                 return
-            attempt = _drive(self._send(message))
+            try:
+                attempt = _drive(self._send(message))
+            except Exception:
+                log.exception("viewer_failed")
+                self.disconnect()
+                return
             if attempt is not None:
                 metrics.SLOW_WRITES.inc()
                 self._writing_since = time.monotonic()

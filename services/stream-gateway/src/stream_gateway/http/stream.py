@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -20,7 +21,7 @@ from stream_gateway.viewer import Viewer
 ABORT: Final = "stream_gateway.abort"
 """The key of the scope's extensions under which the server says how to drop a connection."""
 PATIENCE_SECONDS: Final = 0.5
-"""How long the first frame waits for the head, to carry it."""
+"""How long the headers wait for the session to be followed."""
 HEADERS: Final = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store, no-transform"),
@@ -31,6 +32,15 @@ HEADERS: Final = (
 )
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client wants to see: a session from some point on, changes to the list, or both."""
+
+    name: str | None
+    start: Position | Start
+    list: bool = False
 
 
 class StreamRoute:
@@ -44,7 +54,7 @@ class StreamRoute:
         hub = self._hub
         if hub is None:
             raise Problem(404, "NOT_FOUND", "streaming is off here; WEB_STREAM_ENABLED=true turns it on")
-        name, wants_list, start = _wish(QueryParams(scope["query_string"]), Headers(scope=scope))
+        wish = _wish(QueryParams(scope["query_string"]), Headers(scope=scope))
         if self._is_draining():
             metrics.REFUSED.labels("draining").inc()
             raise unavailable("DRAINING", "this gateway is stopping; connect again", random.uniform(1, 5))  # noqa: S311
@@ -60,9 +70,7 @@ class StreamRoute:
             ) from None
         try:
             async with asyncio.TaskGroup() as group:
-                joining = group.create_task(
-                    _join(hub, viewer, name, start, wants_list=wants_list, headers=scope["stream_gateway.headers"])
-                )
+                joining = group.create_task(join(hub, viewer, wish, (*HEADERS, *scope["stream_gateway.headers"])))
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 joining.cancel()
@@ -71,39 +79,36 @@ class StreamRoute:
             await viewer.close()
 
 
-async def _join(
-    hub: Hub,
-    viewer: Viewer,
-    name: str | None,
-    start: Position | Start,
-    *,
-    wants_list: bool,
-    headers: list[tuple[bytes, bytes]],
-) -> None:
-    known = start if isinstance(start, Position) else None
-    if name is not None and start is Start.HEAD:
+async def join(hub: Hub, viewer: Viewer, wish: Wish, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Opens the stream and brings the viewer to where it is told what comes.
+
+    The headers wait a moment for the session to be followed: what a client reads once they have come cannot be older
+    than the first event.
+    """
+    known = None
+    if wish.name is not None:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                known = await hub.head(viewer, name)
+                known = await hub.head(viewer, wish.name)
         except TimeoutError:
             log.debug("head_not_known_yet")
-    if wants_list:
+    resume_from = wish.start if isinstance(wish.start, Position) else known if wish.start is Start.HEAD else None
+    if wish.list:
         hub.follow_list(viewer)
-    first = sse.opening(RETRY_MS, str(known) if known and name is not None else None)
-    await viewer.open((*HEADERS, *headers), first)
+    await viewer.open(headers, sse.opening(RETRY_MS, str(resume_from) if resume_from else None))
     hub.tell_status(viewer)
-    if name is not None:
-        await hub.follow_session(viewer, name, start)
+    if wish.name is not None:
+        await hub.follow_session(viewer, wish.name, wish.start)
 
 
-def _wish(query: QueryParams, headers: Headers) -> tuple[str | None, bool, Position | Start]:
+def _wish(query: QueryParams, headers: Headers) -> Wish:
     name = query.get("session") or None
     wants_list = query.get("list", "") in ("1", "true")
     if name is None and not wants_list:
         raise Problem(400, "INVALID_FIELD", "say which session to follow: session=<name>; or follow the list: list=1")
     if name is not None:
         check_name(name)
-    return name, wants_list, _start(headers.get("last-event-id", ""), query.get("after"))
+    return Wish(name, _start(headers.get("last-event-id", ""), query.get("after")), list=wants_list)
 
 
 def _start(last_event_id: str, after: str | None) -> Position | Start:

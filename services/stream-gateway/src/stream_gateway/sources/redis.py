@@ -49,6 +49,7 @@ class RedisSource(Source):
             retry=Retry(NoBackoff(), 0),
         )
         self._wanted: set[str] = {LIST_CHANNEL}
+        self._asked: set[str] = set()
         self._sent: set[str] = set()
         self._unconfirmed: Counter[str] = Counter()
         self._live: set[str] = set()
@@ -56,6 +57,7 @@ class RedisSource(Source):
 
     def follow(self, name: str) -> None:
         self._wanted.add(SESSION_PREFIX + name)
+        self._asked.add(SESSION_PREFIX + name)
         self._changed.set()
 
     def unfollow(self, name: str) -> None:
@@ -100,7 +102,10 @@ class RedisSource(Source):
         while True:
             self._changed.clear()
             await self._send(connection, "UNSUBSCRIBE", list(self._sent - self._wanted))
-            await self._send(connection, "SUBSCRIBE", list(self._wanted - self._sent))
+            # Also what is subscribed already, when it was left and asked for again: the answer tells from when on.
+            wanted = (self._wanted - self._sent) | (self._wanted & self._asked)
+            self._asked.clear()
+            await self._send(connection, "SUBSCRIBE", list(wanted))
             try:
                 async with asyncio.timeout(PING_SECONDS):
                     await self._changed.wait()

@@ -30,12 +30,12 @@ log = structlog.get_logger(__name__)
 async def run(settings: GatewaySettings, listener: socket.socket) -> None:
     """Serves until the first signal, then drains; returns when everybody has been sent away."""
     token = settings.gateway_token.get_secret_value() if settings.gateway_token else None
-    address, tls, tls_ca = settings.session_svc_address, settings.session_svc_tls, settings.session_svc_tls_ca
-    connection = Connection(address, token=token, tls=tls, tls_ca=tls_ca)
+    target, tls, tls_ca = settings.session_svc_address, settings.session_svc_tls, settings.session_svc_tls_ca
+    connection = Connection(target, token=token, tls=tls, tls_ca=tls_ca)
     metrics.serve(settings.metrics_listen)
     async with (
         StopSignals() as stop,
-        AsyncClient(address, token=token, tls=tls, tls_ca=tls_ca) as client,
+        AsyncClient(target, token=token, tls=tls, tls_ca=tls_ca) as client,
     ):
         sources = reach.Reach([reach.SESSIONS, *([reach.EVENTS] if settings.web_stream_enabled else [])])
         hub = Hub(_source(settings, client), History(client), sources) if settings.web_stream_enabled else None

@@ -1,7 +1,7 @@
 """Following one session: what is there, then what happens. No message is missed and none comes twice."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -19,8 +19,9 @@ from session_svc.domain.events import (
     Foreign,
     MessageAppended,
     MessagesTruncated,
-    ReplyEvent,
-    Reset,
+    ReplyEnded,
+    ReplyExtended,
+    ReplyStarted,
     SessionEvent,
     Updated,
 )
@@ -103,7 +104,7 @@ class Verdict(Enum):
 
 def judge(at: Position | None, event: SessionEvent) -> Verdict:
     """What `event` is to a watcher at `at`; None: to one that knows of no session."""
-    if isinstance(event, Foreign):
+    if isinstance(event, Foreign | ReplyStarted | ReplyExtended | ReplyEnded):
         return Verdict.DROP
     if at is None:
         return Verdict.READ
@@ -216,25 +217,31 @@ class _Watcher:
 
     async def accept(self, event: SessionEvent | Gap) -> Observations:
         """One event further."""
+        if isinstance(event, ReplyEnded) and event.message:
+            event = MessageAppended(event.position, event.message)
         verdict = Verdict.READ if isinstance(event, Gap) else judge(self.at, event)
-        if verdict is Verdict.DROP or isinstance(event, Foreign | ReplyEvent):
-            return
-        if verdict is Verdict.READ or isinstance(event, Gap | Reset):  # A Reset always says READ or DROP.
+        if verdict is Verdict.READ:
             async with aclosing(self.resume()) as observations:
                 async for observation in observations:
                     yield observation
-            return
-        if isinstance(event, Deleted):
-            yield self._end(event)
-            return
-        self.at = event.position
-        if isinstance(event, MessageAppended):
-            for group in batches([event.message]):
-                yield Observation(self.at, Delivered(group))
-            return
-        if isinstance(event, Updated):
-            self._details = _details(event.session)
-        yield Observation(self.at, event)
+        elif verdict is Verdict.DELIVER:
+            for observation in self._deliver(event):
+                yield observation
+
+    def _deliver(self, event: SessionEvent | Gap) -> Iterator[Observation]:
+        match event:
+            case Deleted():
+                yield self._end(event)
+            case MessageAppended():
+                self.at = event.position
+                for group in batches([event.message]):
+                    yield Observation(self.at, Delivered(group))
+            case Updated():
+                self._details = _details(event.session)
+                yield Observation(event.position, event)
+            case Cleared() | MessagesTruncated():
+                self.at = event.position
+                yield Observation(self.at, event)
 
     def _end(self, event: Deleted) -> Observation:
         self.ended = True

@@ -1,0 +1,378 @@
+"""Watching one session: what was seen equals what was written, whatever the timing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from session_svc.application import watch as module
+from session_svc.application.foreign import ForeignWrites
+from session_svc.application.watch import After, CaughtUp, Delivered, Forget, Heartbeat, Observation, SessionWatch, Tail
+from session_svc.bus.memory import InMemoryStreamBus
+from session_svc.domain.errors import SessionNotFound
+from session_svc.domain.events import Cleared, Deleted, Foreign, MessagesTruncated, SessionEvent, Updated
+from session_svc.domain.message import NewMessage, Role
+from session_svc.domain.position import Position
+from session_svc.domain.session import MessagePage, NewSession, Session, SessionChange
+from session_svc.storage.base import Append
+from session_svc.storage.memory import InMemoryMessageHistory, InMemorySessionStore, InMemoryStorage
+
+NAME = "talk"
+
+
+class UnreliableBus(InMemoryStreamBus):
+    """A bus that can hold events back and lose them, as a network does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: list[Callable[[], None]] | None = None
+        self._losing = False
+
+    def publish(self, name: str, event: SessionEvent, size: int) -> None:
+        if self._losing:
+            return
+        if self._held is not None:
+            self._held.append(lambda: InMemoryStreamBus.publish(self, name, event, size))
+        else:
+            super().publish(name, event, size)
+
+    def hold(self) -> None:
+        self._held = self._held or []
+
+    def release(self) -> None:
+        held, self._held = self._held or [], None
+        for publish in held:
+            publish()
+
+    def lose(self) -> None:
+        self._losing = True
+
+    def regain(self) -> None:
+        if self._losing:
+            self._losing = False
+            self.release()
+            for subscriber in self._sessions.get(NAME, ()):
+                subscriber.lose()
+
+
+class SlowHistory(InMemoryMessageHistory):
+    """Small pages, and time passes before and after each is read."""
+
+    async def page(
+        self, name: str, *, start: int, limit: int, newest_first: bool, epoch: str | None = None
+    ) -> MessagePage:
+        await asyncio.sleep(0)
+        page = await super().page(name, start=start, limit=min(limit, 3), newest_first=newest_first, epoch=epoch)
+        await asyncio.sleep(0)
+        return page
+
+
+class SlowStore(InMemorySessionStore):
+    """Time passes before and after a session is read."""
+
+    async def get(self, name: str) -> Session:
+        await asyncio.sleep(0)
+        session = await super().get(name)
+        await asyncio.sleep(0)
+        return session
+
+
+@dataclass
+class Viewer:
+    """What somebody sees who follows a watch, and insists that nothing is missing and nothing comes twice."""
+
+    log: list[tuple[int, str]] = field(default_factory=list)
+    title: str | None = None
+    position: str | None = None
+    caught_up: bool = False
+
+    def see(self, observation: Observation) -> None:
+        self.position = str(observation.position) if observation.position else ""
+        match observation.event:
+            case Delivered(messages):
+                for message in messages:
+                    assert not self.log or message.sequence == self.log[-1][0] + 1
+                    self.log.append((message.sequence, message.id))
+                assert observation.position is not None
+                assert observation.position.sequence == messages[-1].sequence
+            case Forget() | Cleared():
+                self.log.clear()
+            case MessagesTruncated(keep=keep):
+                self.log = [entry for entry in self.log if entry[0] <= keep]
+            case Updated(session=session):
+                self.title = session.title
+            case CaughtUp():
+                self.caught_up = True
+            case Deleted():
+                self.log.clear()
+
+
+class World:
+    """A session, a bus that may fail, and one watcher."""
+
+    def __init__(self) -> None:
+        self.bus = UnreliableBus()
+        storage = InMemoryStorage(self.bus)
+        self.history = storage.history
+        self.store = storage.store
+        self.slow_history = SlowHistory(storage.store._state)
+        self.slow_store = SlowStore(storage.store._state, storage.replies)
+        self.foreign = ForeignWrites(self.slow_store)
+        self.watches = SessionWatch(self.slow_history, self.slow_store, self.bus, self.foreign)
+        self.written = 0
+
+    async def append(self, count: int = 1) -> None:
+        messages = []
+        for _ in range(count):
+            self.written += 1
+            messages.append(NewMessage(Role.ASSISTANT, f"message {self.written}", id=f"m{self.written}"))
+        await self.history.append(Append(NAME, messages))
+
+    async def log(self) -> list[tuple[int, str]]:
+        try:
+            page = await self.history.page(NAME, start=1, limit=10_000, newest_first=False)
+        except SessionNotFound:
+            return []
+        return [(message.sequence, message.id) for message in page.messages]
+
+    @asynccontextmanager
+    async def watching(self, viewer: Viewer, start: After | Tail) -> AsyncIterator[None]:
+        """Feeds `viewer` for as long as it is entered; begins anew after the session was deleted."""
+
+        async def follow() -> None:
+            begin = start
+            while True:
+                async with aclosing(self.watches.watch(NAME, begin)) as observations:
+                    async for observation in observations:
+                        viewer.see(observation)
+                begin = After(viewer.position or "")
+
+        task = asyncio.create_task(follow())
+        try:
+            yield
+        finally:
+            task.cancel()
+            results = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(results[0], asyncio.CancelledError), results[0]
+
+    async def until_seen(self, viewer: Viewer) -> None:
+        """Returns once the viewer sees what is stored; fails when it never does."""
+        expected = await self.log()
+        for _ in range(2000):
+            if viewer.log == expected:
+                return
+            await asyncio.sleep(0)
+        assert viewer.log == expected
+
+    async def do(self, step: tuple[str, int]) -> None:
+        kind, number = step
+        steps: dict[str, Callable[[], Awaitable[object] | None]] = {
+            "append": lambda: self.append(number),
+            "clear": lambda: self.history.clear(NAME),
+            "truncate": lambda: self.history.truncate(NAME, remove_last=number),
+            "delete": lambda: self.store.delete(NAME),
+            "create": lambda: self.store.create(NAME, NewSession(), allow_existing=True),
+            "rename": lambda: self.store.update(NAME, SessionChange(title=f"title {number}")),
+            "wait": lambda: turns(number),
+            "hold": self.bus.hold,
+            "release": self.bus.release,
+            "lose": self.bus.lose,
+            "regain": self.bus.regain,
+        }
+        with suppress(SessionNotFound):
+            outcome = steps[kind]()
+            if outcome is not None:
+                await outcome
+
+
+async def turns(count: int) -> None:
+    """Lets everything else run so often."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+KINDS = ["append"] * 4 + ["wait"] * 4
+KINDS += ["clear", "truncate", "delete", "create", "rename", "hold", "release", "lose", "regain"]
+STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 8)), max_size=40)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STALE_PAUSE", 0)
+
+
+@settings(max_examples=400, deadline=None)
+@given(before=STEPS, during=STEPS)
+def test_what_is_seen_equals_what_was_written_whatever_the_timing(
+    before: list[tuple[str, int]], during: list[tuple[str, int]]
+) -> None:
+    async def play() -> None:
+        world, viewer = World(), Viewer()
+        for step in before:
+            await world.do(step)
+        async with world.watching(viewer, After("")):
+            for step in during:
+                await world.do(step)
+            world.bus.release()
+            world.bus.regain()
+            await world.until_seen(viewer)
+            await world.append(3)
+            await world.until_seen(viewer)
+
+    asyncio.run(play())
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=STEPS, cuts=st.lists(st.integers(0, 25), max_size=6))
+def test_a_watch_cut_anywhere_resumes_at_the_position_last_seen_without_gap_or_double(
+    steps: list[tuple[str, int]], cuts: list[int]
+) -> None:
+    async def play() -> None:
+        world, viewer = World(), Viewer(position="")
+        await world.append(5)
+        for cut in [*cuts, 0]:
+            async with world.watching(viewer, After(viewer.position or "")):
+                for step in steps:
+                    await world.do(step)
+                for _ in range(cut):
+                    await asyncio.sleep(0)
+            world.bus.release()
+            world.bus.regain()
+        async with world.watching(viewer, After(viewer.position or "")):
+            await world.until_seen(viewer)
+
+    asyncio.run(play())
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def take(world: World, start: After | Tail, count: int) -> list[Observation]:
+    seen = []
+    async with asyncio.timeout(5), aclosing(world.watches.watch(NAME, start)) as observations:
+        async for observation in observations:
+            seen.append(observation)
+            if len(seen) == count:
+                break
+    return seen
+
+
+async def test_a_tail_begins_with_the_last_messages(world: World) -> None:
+    await world.append(5)
+    delivered, caught_up = await take(world, Tail(2), 2)
+    assert isinstance(delivered.event, Delivered)
+    assert [message.sequence for message in delivered.event.messages] == [4, 5]
+    assert caught_up == Observation((await world.store.get(NAME)).position, CaughtUp())
+
+
+async def test_without_a_start_only_what_comes_is_told(world: World) -> None:
+    await world.append(5)
+    [caught_up] = await take(world, Tail(0), 1)
+    assert caught_up.event == CaughtUp()
+
+
+async def test_a_session_that_does_not_exist_is_watched_and_its_creation_delivers_its_messages(world: World) -> None:
+    viewer = Viewer()
+    async with world.watching(viewer, Tail(0)):
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert viewer.caught_up
+        assert viewer.position == ""
+        await world.append(2)
+        await world.until_seen(viewer)
+
+
+@pytest.mark.parametrize("after", ["garbage", "zzzzzzzzzzzz.3", "0000000000.1", "…"])
+async def test_a_position_of_another_log_resets_and_delivers_all_messages(world: World, after: str) -> None:
+    await world.append(2)
+    reset, delivered, caught_up = await take(world, After(after), 3)
+    head = (await world.store.get(NAME)).position
+    assert reset == Observation(Position(head.epoch, 0), Forget())
+    assert isinstance(delivered.event, Delivered)
+    assert [message.id for message in delivered.event.messages] == ["m1", "m2"]
+    assert caught_up == Observation(head, CaughtUp())
+
+
+async def test_a_position_beyond_the_head_resets(world: World) -> None:
+    await world.append(2)
+    head = (await world.store.get(NAME)).position
+    [reset] = await take(world, After(f"{head.epoch}.3"), 1)
+    assert reset.event == Forget()
+
+
+async def test_a_position_of_a_session_that_is_gone_resets_to_nothing(world: World) -> None:
+    assert await take(world, After("mws8phqpe04l.3"), 2) == [Observation(None, Forget()), Observation(None, CaughtUp())]
+
+
+async def test_a_rename_that_was_missed_is_told_after_the_loss(world: World) -> None:
+    await world.append(1)
+    viewer = Viewer()
+    async with world.watching(viewer, Tail(0)):
+        await world.do(("wait", 20))
+        world.bus.lose()
+        await world.do(("rename", 7))
+        world.bus.regain()
+        await world.do(("wait", 50))
+    assert viewer.title == "title 7"
+
+
+async def test_a_deletion_that_was_missed_ends_the_watch_after_the_loss(world: World) -> None:
+    await world.append(1)
+    async with asyncio.timeout(5), aclosing(world.watches.watch(NAME, Tail(0))) as observations:
+        assert (await anext(observations)).event == CaughtUp()
+        world.bus.lose()
+        await world.store.delete(NAME)
+        world.bus.regain()
+        assert isinstance((await anext(observations)).event, Deleted)
+        with pytest.raises(StopAsyncIteration):
+            await anext(observations)
+
+
+async def test_a_watcher_that_falls_behind_goes_on_from_the_store(world: World) -> None:
+    viewer = Viewer()
+    async with world.watching(viewer, After("")):
+        await world.do(("wait", 20))
+        for _ in range(1500):  # More than a subscriber holds, without letting it run.
+            await world.append(1)
+        for _ in range(200):
+            await world.do(("wait", 100))
+        await world.until_seen(viewer)
+
+
+async def test_silence_is_broken_by_heartbeats(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.01)
+    await world.append(1)
+    head = (await world.store.get(NAME)).position
+    seen = await take(world, Tail(0), 3)
+    assert seen[1:] == [Observation(head, Heartbeat())] * 2
+
+
+@pytest.mark.parametrize("kind", ["user", "complete", "clear"])
+async def test_what_another_program_announces_is_asked_for_until_the_head_has_moved(world: World, kind: str) -> None:
+    await world.append(1)
+    viewer = Viewer()
+    async with world.foreign.running(), world.watching(viewer, After("")):
+        await world.until_seen(viewer)
+        reads = 0
+        get = world.slow_store.get
+
+        async def counted(name: str) -> Session:
+            nonlocal reads
+            reads += 1
+            if reads == 3:
+                await world.append(1)  # It announces before it stores; reading announces what is found.
+            return await get(name)
+
+        world.slow_store.get = counted  # type: ignore[method-assign]
+        world.bus.publish(NAME, Foreign(kind), 10)
+        async with asyncio.timeout(5):
+            while len(viewer.log) < 2:  # noqa: ASYNC110 - What is waited for is somebody else's state.
+                await asyncio.sleep(0.01)
+        found = reads
+        await asyncio.sleep(0.7)  # Longer than the longest pause between two inquiries.
+        assert reads == found

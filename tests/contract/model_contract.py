@@ -1,9 +1,10 @@
 """Storage against a simple model of it, over operations that nobody thought of."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar
 
 from contract.backend import Backend, OpenBackend, next_of
@@ -26,7 +27,7 @@ from session_svc.domain.events import (
 )
 from session_svc.domain.message import Message, NewMessage, Receipt, Role
 from session_svc.domain.position import Position
-from session_svc.domain.session import NewSession, Session, SessionChange
+from session_svc.domain.session import Appended, NewSession, Session, SessionChange
 from session_svc.storage.base import EMPTY, Append, Expected
 
 Result = TypeVar("Result")
@@ -44,8 +45,21 @@ class Model:
     title: str = ""
     awaiting: bool = False
     labels: dict[str, str] = field(default_factory=dict)
-    requests: dict[str, tuple[str, Position, tuple[Receipt, ...]]] = field(default_factory=dict)
+    requests: dict[str, tuple[Append, Position, tuple[Receipt, ...]]] = field(default_factory=dict)
     position: Position = NOWHERE
+
+    def take(self, append: Append, appended: Appended) -> None:
+        """Does what an append does."""
+        for message in append.messages:
+            self.contents.append(message.content)
+            self.roles.append(message.role)
+            if message.role in (Role.USER, Role.ASSISTANT):
+                self.awaiting = message.role is Role.USER
+        said = [message.content for message in append.messages if message.role is Role.USER]
+        if said and not self.title:
+            self.title = first_line(said[0])
+        if append.request_id:
+            self.requests[append.request_id] = (append, appended.position, appended.receipts)
 
 
 @dataclass
@@ -93,6 +107,7 @@ class StorageMachine(RuleBasedStateMachine):
         self.stack = AsyncExitStack()
         self.models: dict[str, Model] = {}
         self.epochs: dict[str, str] = {}
+        self.bodies = itertools.count(1)
         self.followers = {name: Follower() for name in NAMES}
         self.run(self.open())
 
@@ -138,7 +153,7 @@ class StorageMachine(RuleBasedStateMachine):
         ),
         guess=guesses,
         request_id=st.sampled_from(["", "", "r1", "r2"]),
-        fingerprint=st.sampled_from(["f", "g"]),
+        same_body=st.booleans(),
         require_existing=st.booleans(),
     )
     def append(
@@ -147,7 +162,7 @@ class StorageMachine(RuleBasedStateMachine):
         messages: list[tuple[Role, str, str]],
         guess: str,
         request_id: str,
-        fingerprint: str,
+        same_body: bool,
         require_existing: bool,
     ) -> None:
         expected, agrees = self.expected(name, guess)
@@ -155,37 +170,24 @@ class StorageMachine(RuleBasedStateMachine):
             NewMessage(role, content, id=f"i{index}", attributes=attributes)
             for index, (role, content, attributes) in enumerate(messages)
         ]
-        call = self.backend.history.append(
-            Append(name, new, request_id, fingerprint, expected=expected, require_existing=require_existing)
-        )
+        fingerprint = f"body{next(self.bodies)}"
+        append = Append(name, new, request_id, fingerprint, expected=expected, require_existing=require_existing)
         model = self.models.get(name)
         answered = model.requests.get(request_id) if model and request_id else None
-        if answered and answered[0] != fingerprint:
-            self.refused(call, RequestIdReused)
+        if answered and same_body:
+            again = self.run(self.backend.history.append(replace(answered[0], expected=expected)))
+            assert (again.position, again.receipts) == answered[1:]
+            self.settled(name, again.session, fresh=False)
         elif answered:
-            again = self.run(call)
-            assert again.position == answered[1]
-            # The same body has as many messages; here it may have others, so only what both have is compared.
-            shared = min(len(again.receipts), len(answered[2]))
-            assert again.receipts[:shared] == answered[2][:shared]
+            self.refused(self.backend.history.append(append), RequestIdReused)
         elif model is None and require_existing:
-            self.refused(call, SessionNotFound)
+            self.refused(self.backend.history.append(append), SessionNotFound)
         elif not agrees:
-            self.refused(call, PositionConflict)
+            self.refused(self.backend.history.append(append), PositionConflict)
         else:
-            appended = self.run(call)
-            model = self.models.setdefault(name, Model())
-            for message in new:
-                model.contents.append(message.content)
-                model.roles.append(message.role)
-                if message.role in (Role.USER, Role.ASSISTANT):
-                    model.awaiting = message.role is Role.USER
-            said = [message.content for message in new if message.role is Role.USER]
-            if said and not model.title:
-                model.title = first_line(said[0])
-            if request_id:
-                model.requests[request_id] = (fingerprint, appended.position, appended.receipts)
-            self.settled(name, appended.session, fresh=len(model.contents) == len(new) and model.position is NOWHERE)
+            appended = self.run(self.backend.history.append(append))
+            self.models.setdefault(name, Model()).take(append, appended)
+            self.settled(name, appended.session, fresh=model is None)
 
     @rule(name=names, title=st.sampled_from(["", "mine"]), allow_existing=st.booleans())
     def create(self, name: str, title: str, allow_existing: bool) -> None:
@@ -205,6 +207,17 @@ class StorageMachine(RuleBasedStateMachine):
             self.refused(call, SessionNotFound)
         else:
             self.models[name].labels = labels
+            self.settled(name, self.run(call), fresh=False)
+
+    @rule(name=names, title=st.sampled_from(["", "other"]))
+    def retitle(self, name: str, title: str) -> None:
+        call = self.backend.store.update(name, SessionChange(title=title))
+        model = self.models.get(name)
+        if model is None:
+            self.refused(call, SessionNotFound)
+        else:
+            said = [content for role, content in zip(model.roles, model.contents, strict=True) if role is Role.USER]
+            model.title = title or (first_line(said[0]) if said else "")
             self.settled(name, self.run(call), fresh=False)
 
     @rule(name=names, guess=guesses)

@@ -111,8 +111,8 @@ export async function listMessages(name, { limit, before, signal }) {
   };
 }
 
-export async function createSession(body, key) {
-  return (await request("POST", "api/sessions", { body, headers: { "Idempotency-Key": key } })).value;
+export async function createSession(body) {
+  return (await request("POST", "api/sessions", { body })).value;
 }
 
 /** Append messages; the same `key` twice appends once. */

@@ -1,6 +1,6 @@
 // Puts the page together: one list, one conversation, one connection.
 
-import { createSession, newKey } from "./api.js";
+import { createSession } from "./api.js";
 import { Composer, outgoingView } from "./composer.js";
 import { config } from "./config.js";
 import { ConnectionBar } from "./connection.js";
@@ -146,7 +146,7 @@ function newSession() {
     submit: async ({ name, title }) => {
       if (name && !isNewName(name)) throw new Error("A name starts with a letter or digit; then letters, digits and . _ - @ : ~ may follow.");
       const body = { ...(name ? { name } : {}), ...(title.trim() ? { title: title.trim() } : {}) };
-      const session = await createSession(body, newKey());
+      const session = await createSession(body);
       sessions.put(session);
       router.go(session.name);
       if (!matchMedia("(pointer: coarse)").matches) setTimeout(() => composer.focus());

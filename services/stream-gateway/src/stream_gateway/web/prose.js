@@ -16,7 +16,7 @@ export function furnish(root) {
     const frame = element("div", { class: "code-block" });
     pre.replaceWith(frame);
     pre.tabIndex = 0;
-    pre.setAttribute("role", "region");
+    pre.setAttribute("role", "group"); // Not region: a page of landmarks named Code is no map.
     pre.setAttribute("aria-label", language ? `Code, ${language}` : "Code");
     const copy = copyButton({
       name: "copy", label: "Copy code", done: "Copied", class: "icon-button small",
@@ -26,7 +26,7 @@ export function furnish(root) {
   }
   for (const table of root.querySelectorAll("table")) {
     if (table.parentElement?.classList.contains("table-frame")) continue;
-    const frame = element("div", { class: "table-frame", tabindex: 0, role: "region", "aria-label": "Table" });
+    const frame = element("div", { class: "table-frame", tabindex: 0, role: "group", "aria-label": "Table" });
     table.replaceWith(frame);
     frame.append(table);
   }

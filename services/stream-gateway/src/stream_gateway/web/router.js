@@ -1,21 +1,27 @@
 // Which session the address names: `s/<name>` below the page's base, or none.
 
-const root = () => new URL(document.baseURI).pathname.replace(/[^/]*$/, "");
+// The gateway writes the base relative to the address that was asked for; the address changes, the base must not.
+const base = new URL("./", document.baseURI);
+document.querySelector("base").href = base.href;
+
+/** One segment of a path, so that the link also survives being pasted into prose or a shell. @param {string} name */
+const segment = (name) =>
+  encodeURIComponent(name).replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** The address of a session, relative to the page's base. @param {string} name */
-export const sessionHref = (name) => `s/${encodeURIComponent(name)}`;
+export const sessionHref = (name) => `s/${segment(name)}`;
 
 /** The absolute link to a session, for somebody else's browser. @param {string} name */
-export const sessionLink = (name) => new URL(sessionHref(name), document.baseURI).href;
+export const sessionLink = (name) => new URL(sessionHref(name), base).href;
 
 /** @returns {string|null} */
 export function currentSession() {
   const path = location.pathname;
-  const base = root();
-  const segment = path.startsWith(`${base}s/`) ? path.slice(base.length + 2) : "";
-  if (!segment || segment.includes("/")) return null;
+  const before = `${base.pathname}s/`;
+  const last = path.startsWith(before) ? path.slice(before.length) : "";
+  if (!last || last.includes("/")) return null;
   try {
-    return decodeURIComponent(segment);
+    return decodeURIComponent(last);
   } catch {
     return null;
   }
@@ -32,11 +38,9 @@ export class Router {
   }
 
   /** @param {string|null} name null: no session */
-  go(name, { replace = false } = {}) {
+  go(name) {
     if (name !== currentSession()) {
-      const href = name === null ? "./" : sessionHref(name);
-      if (replace) history.replaceState(null, "", new URL(href, document.baseURI));
-      else history.pushState(null, "", new URL(href, document.baseURI));
+      history.pushState(null, "", name === null ? base : new URL(sessionHref(name), base));
     }
     this.#show(name);
   }

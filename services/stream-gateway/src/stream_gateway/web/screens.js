@@ -15,7 +15,7 @@ export function commandLine(command) {
   return element(
     "div",
     { class: "command" },
-    element("code", { tabindex: 0, role: "region", "aria-label": "Command" }, command),
+    element("code", { tabindex: 0, role: "group", "aria-label": "Command" }, command),
     copyButton({ name: "copy", label: "Copy the command", done: "Copied", text: () => command }),
   );
 }

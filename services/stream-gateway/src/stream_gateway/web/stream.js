@@ -9,6 +9,7 @@ import { EventDecoder } from "./sse.js";
 const SILENCE_MS = 45_000; // Three heartbeats.
 const FIRST_DELAY_MS = 400;
 const LAST_DELAY_MS = 10_000;
+const RESTART_MS = 3_000;
 const STEADY_MS = 5_000; // Open for so long, a connection counts as having worked.
 
 /**
@@ -22,6 +23,7 @@ export class LiveStream {
   #wanted = false;
   #attempt = 0;
   #abort = null;
+  #restarted = -Infinity;
   #timer = 0;
   #handlers;
 
@@ -52,9 +54,12 @@ export class LiveStream {
     this.#connect();
   }
 
-  /** Read again what is missing: close and resume at once. */
+  /** Read again what is missing: close and resume at once, though not over and over. */
   restart() {
-    if (this.#wanted) this.#connect();
+    const now = performance.now();
+    if (!this.#wanted || now - this.#restarted < RESTART_MS) return;
+    this.#restarted = now;
+    this.#connect();
   }
 
   /** Do not wait for the next attempt. */

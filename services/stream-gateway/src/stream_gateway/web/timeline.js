@@ -148,7 +148,9 @@ export class Timeline {
   /** The first message in view and where it is, to be put there again. */
   #anchor() {
     const { top } = this.scroller.getBoundingClientRect();
-    for (const node of this.list.children) {
+    for (const item of this.list.children) {
+      // The article, because a line that names the day comes and goes above it.
+      const node = item.lastElementChild;
       const box = node.getBoundingClientRect();
       if (box.bottom > top) return { node, top: box.top };
     }

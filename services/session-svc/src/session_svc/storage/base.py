@@ -112,7 +112,7 @@ class MessageHistory(ABC):
     ) -> Truncated:
         """Removes the messages after the first `keep`, or the last `remove_last`.
 
-        Begins a new epoch and counts as activity when it removes any; changes nothing when there is nothing to
+        Begins a new epoch when it removes any, which is no activity; changes nothing when there is nothing to
         remove. `removed` holds the newest of them that fit into about 3 MiB, at most 1000, oldest first.
         Afterwards awaiting_reply is true if and only if the last message left is USER.
         Raises SessionNotFound, PositionConflict.

@@ -104,7 +104,6 @@ class InMemoryMessageHistory(MessageHistory):
         removed = _newest(record.log[left:], MESSAGES_PER_TRUNCATE)
         del record.log[left:]
         record.epoch = self._state.new_epoch(now)
-        record.last_active_time = now
         record.awaiting_reply = bool(record.log) and record.log[-1].role is Role.USER
         return Truncated(removed, self._state.save(record, now, [MessagesTruncated(record.head, left)]))
 

@@ -15,7 +15,7 @@ if keep == 0 then
 else
   redis.call('LTRIM', s.keys.messages, 0, keep - 1)
 end
-s.epoch, s.length, s.active = next_epoch(s.epoch), keep, NOW
+s.epoch, s.length = next_epoch(s.epoch), keep
 look_at_last(s)
 s.awaiting = s.last_role == 'user'
 save(s)

@@ -125,7 +125,7 @@ class Stack:
 
     def _logs(self) -> str:
         shown = self.compose("logs", "--no-color", "--tail", "60", check=False).stdout
-        return f"--- docker compose logs:\n{shown[-8000:]}"
+        return f"--- docker compose logs:\n{shown[-12000:]}"
 
     def _remove(self) -> None:
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)

@@ -1,0 +1,1 @@
+"""Answers sessions that wait for a reply: one more client of the session service, replaceable by one's own."""

@@ -88,7 +88,7 @@ class Server(Source):
         if self.session:
             self._said += 1
             self.session.title = f"title {self._said}"
-            self._publish("updated", f'{{"name":"{NAME}","title":"{self.session.title}"}}')
+            self._publish("updated", f'{{"name":"{NAME}","title":"{self.session.title}","titleSource":"user"}}')
 
     def _next_epoch(self) -> str:
         self._epochs += 1
@@ -105,7 +105,9 @@ class Server(Source):
         await wander(self._dice)
         if self.session is None:
             raise NotFoundError("gone", reason="SESSION_NOT_FOUND", code=StatusCode.NOT_FOUND)
-        answer = model.Session(name=name, title=self.session.title, position=str(self.head))
+        answer = model.Session(
+            name=name, title=self.session.title, title_source=model.TITLE_SOURCE_USER, position=str(self.head)
+        )
         await wander(self._dice)
         return answer
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 import structlog
 from ai_chat_client import AsyncClient
@@ -39,17 +40,9 @@ async def run(settings: GatewaySettings, listener: socket.socket) -> None:
     ):
         sources = reach.Reach([reach.SESSIONS, *([reach.EVENTS] if settings.web_stream_enabled else [])])
         hub = Hub(_source(settings, client), History(client), sources) if settings.web_stream_enabled else None
-        guard = Guard(settings)
-        edge = Edge(
-            settings,
-            guard,
-            stream=StreamRoute(hub, stop.draining.is_set),
-            health=Health(sources, stop.draining.is_set),
-            page=WebPage(settings, guard),
-            api=json_api(client),
-        )
+        app = edge(settings, client, hub, sources, stop.draining.is_set)
         address = f"{listener.getsockname()[0]}:{listener.getsockname()[1]}"
-        server = GatewayServer(edge, lambda: log.info("listening", address=address))
+        server = GatewayServer(app, lambda: log.info("listening", address=address))
         async with asyncio.TaskGroup() as background:
             working = [background.create_task(reach.probe(connection, sources))]
             if hub:
@@ -64,6 +57,25 @@ async def run(settings: GatewaySettings, listener: socket.socket) -> None:
             for task in working:
                 task.cancel()
     log.info("stopped")
+
+
+def edge(
+    settings: GatewaySettings,
+    client: AsyncClient,
+    hub: Hub | None,
+    sources: reach.Reach,
+    is_draining: Callable[[], bool],
+) -> Edge:
+    """The ASGI application over what it draws from. No hub: no streaming."""
+    guard = Guard(settings)
+    return Edge(
+        settings,
+        guard,
+        stream=StreamRoute(hub, is_draining),
+        health=Health(sources, is_draining),
+        page=WebPage(settings, guard),
+        api=json_api(client),
+    )
 
 
 def _source(settings: GatewaySettings, client: AsyncClient) -> Source:

@@ -96,7 +96,9 @@ def _ours(kind_text: str, position: Position, payload: object, data: bytes) -> E
         keep = fields.get("keep")
         if not isinstance(keep, int):
             return None
-    shown = fingerprint(fields.get("title"), fields.get("labels")) if kind is Kind.UPDATED else None
+    shown = None
+    if kind is Kind.UPDATED:
+        shown = fingerprint(fields.get("title"), fields.get("titleSource"), fields.get("labels"))
     return Event(kind, kind_text, position, data, keep, shown)
 
 
@@ -111,6 +113,9 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def fingerprint(title: object, labels: object) -> str:
-    """What of a session's description a viewer is shown, to tell whether a change of it was missed."""
-    return json.dumps([title or "", labels or {}], sort_keys=True)
+def fingerprint(title: object = "", title_source: object = "", labels: object = None) -> str:
+    """What of a session's description is changed on purpose, to tell whether such a change was missed.
+
+    An automatic title is none of it: it comes with a message.
+    """
+    return json.dumps([title if title_source == "user" else "", labels or {}], sort_keys=True)

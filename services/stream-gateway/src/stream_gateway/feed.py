@@ -13,7 +13,7 @@ import structlog
 from ai_chat_client.errors import AiChatError
 
 from stream_gateway import metrics, sse
-from stream_gateway.events import Event, Kind, compose, now_ms
+from stream_gateway.events import Event, Kind, compose, fingerprint, now_ms
 from stream_gateway.history import History, LogChangedError, Snapshot
 from stream_gateway.log import Log, Verdict
 from stream_gateway.position import ABSENT, Position, is_newer
@@ -82,7 +82,7 @@ class Feed:
         self._reads_done = 0
         self._read_finished = asyncio.Event()
         self._attempts = 0
-        self._fingerprint: str | None = None
+        self._fingerprint = fingerprint()
         self._foreign_until: float | None = None
         self._foreign_head = ABSENT
         self._work: set[asyncio.Task[None]] = set()
@@ -176,7 +176,9 @@ class Feed:
         if verdict is Verdict.NEXT:
             if was_absent:
                 self.ring.rebase(event.position.at(0))
-            if event.fingerprint is not None:
+            if event.kind is Kind.DELETED:
+                self._fingerprint = fingerprint()
+            elif event.fingerprint is not None:
                 self._fingerprint = event.fingerprint
             self._publish(_frame(event, known.head))
             if event.kind in (Kind.NEW_LOG, Kind.DELETED):
@@ -274,6 +276,7 @@ class Feed:
                 self._publish(self._deleted_frame(known.head))
                 known.move(ABSENT)
                 self.ring.rebase(ABSENT)
+                self._fingerprint = fingerprint()
             return True
         if not await self._fill(known, snapshot.head):
             return False

@@ -18,6 +18,8 @@ from stream_gateway.ring import Frame
 PAGE_SIZE: Final = 200
 PARALLEL: Final = 32
 
+_TITLE_SOURCES: Final = {model.TITLE_SOURCE_USER: "user"}
+
 T = TypeVar("T")
 
 
@@ -30,7 +32,7 @@ class Snapshot:
     """A session at one moment: its head, and the frame that tells its description. No session: ABSENT and None."""
 
     head: Position
-    fingerprint: str = ""
+    fingerprint: str = fingerprint()
     updated: Frame | None = None
 
 
@@ -76,7 +78,9 @@ class History:
         session = response.session
         data = compose("updated", session_to_json(session), session.last_active_time.ToMilliseconds(), head)
         frame = Frame(sse.encode(data, str(head)), head)
-        return Snapshot(head, fingerprint(session.title, dict(session.labels)), frame)
+        return Snapshot(
+            head, fingerprint(session.title, _TITLE_SOURCES.get(session.title_source), dict(session.labels)), frame
+        )
 
     async def touch(self, name: str) -> Position:
         """Makes session-svc look at the session, so that it announces what others did to it. Returns its head."""

@@ -2,7 +2,6 @@
 # ruff: noqa: PLC0415 - What only failures need is loaded when there is one.
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -29,7 +28,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # Whoever read stdout has gone (`ai-chat list | head`); the interpreter must not complain of it either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return ExitCode.OTHER
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - The last line of defence: people get a line, not a traceback.

@@ -43,7 +43,7 @@ def create_session(
     second session, or report the caller's own as taken.
     """
     request = api.CreateSessionRequest(
-        name=name, title=title, ttl=_duration(ttl), labels=labels, allow_existing=allow_existing
+        name=name, title=title, ttl=duration(ttl), labels=labels, allow_existing=allow_existing
     )
     return Call("CreateSession", request, Repeat.ALWAYS if name and allow_existing else Repeat.IF_REFUSED)
 
@@ -86,7 +86,7 @@ def update_session(
     request = api.UpdateSessionRequest(
         name=name,
         title=title or "",
-        ttl=_duration(ttl),
+        ttl=duration(ttl),
         labels=labels,
         update_mask=field_mask_pb2.FieldMask(paths=paths),
     )
@@ -184,9 +184,10 @@ def stop_reply(session: str, *, reply_id: str = "") -> Call[api.StopReplyRespons
     return Call("StopReply", request, Repeat.ALWAYS if reply_id else Repeat.NEVER)
 
 
-def _duration(span: timedelta | None) -> duration_pb2.Duration | None:
+def duration(span: timedelta | None) -> duration_pb2.Duration | None:
+    """As the API writes a span of time; None: unset."""
     if span is None:
         return None
-    duration = duration_pb2.Duration()
-    duration.FromTimedelta(span)
-    return duration
+    result = duration_pb2.Duration()
+    result.FromTimedelta(span)
+    return result

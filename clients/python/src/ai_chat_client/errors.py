@@ -71,6 +71,17 @@ class ConflictError(AiChatError):
         return self.metadata.get("position")
 
 
+class ReplyStopped(ConflictError):
+    """Someone stopped the reply that was being written (REPLY_STOPPED); what was said is kept."""
+
+
+class ReplyLost(ConflictError):
+    """The reply is no longer its writer's (REPLY_LOST).
+
+    Its lease was over, or its session was cleared, shortened or deleted.
+    """
+
+
 class NotAllowedError(AiChatError):
     """TOKEN_MISSING, TOKEN_INVALID, SCOPE_MISSING or SESSION_FORBIDDEN."""
 
@@ -110,6 +121,8 @@ _CLASSES: dict[grpc.StatusCode, type[AiChatError]] = {
     grpc.StatusCode.UNIMPLEMENTED: UnsupportedError,
 }
 
+_OF_REASON: dict[str, type[AiChatError]] = {"REPLY_STOPPED": ReplyStopped, "REPLY_LOST": ReplyLost}
+
 
 def from_rpc(failure: grpc.RpcError, server: str) -> AiChatError:
     """Reads a gRPC failure and its google.rpc details; `server` is named when it could not be reached."""
@@ -131,7 +144,8 @@ def from_rpc(failure: grpc.RpcError, server: str) -> AiChatError:
             violations = [Violation(item.field, item.description) for item in bad.field_violations]
     if not reason:
         reason, text = _unreported(code, text, server)
-    return _CLASSES.get(code, InternalError)(
+    kind = _OF_REASON.get(reason) or _CLASSES.get(code, InternalError)
+    return kind(
         text or reason, reason=reason, code=code, metadata=metadata, retry_after=retry_after, violations=violations
     )
 

@@ -23,13 +23,15 @@ class PlainScreen(Printing):
     interactive = False
 
     def __init__(self) -> None:
-        self._lines: asyncio.Queue[str | CliError | None] = asyncio.Queue(_LINES_AHEAD)
+        self._lines: asyncio.Queue[str | CliError | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_LINES_AHEAD)
         self._ended = False
 
     async def read(self, draft: str = "") -> str | None:  # noqa: ARG002 - What was not sent cannot be edited here.
         if self._ended:
             return None
         line = await self._lines.get()
+        self._room.release()
         if isinstance(line, CliError):
             raise line
         self._ended = line is None
@@ -59,7 +61,8 @@ class PlainScreen(Printing):
             pass  # The loop is closed: the chat is over.
 
     def _put(self, loop: asyncio.AbstractEventLoop, line: str | CliError | None) -> None:
-        asyncio.run_coroutine_threadsafe(self._lines.put(line), loop).result()
+        self._room.acquire()
+        loop.call_soon_threadsafe(self._lines.put_nowait, line)
 
 
 def _blocks() -> Iterator[str]:

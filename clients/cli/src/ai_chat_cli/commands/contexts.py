@@ -19,8 +19,8 @@ def list_contexts(invocation: Invocation) -> None:
         if invocation.json:
             output.data(json.dumps({"name": name, "current": name == file.current, **shown}, ensure_ascii=False))
         else:
-            details = "  ".join(f"{key}={value}" for key, value in shown.items())
-            output.data(safe_line(f"{'*' if name == file.current else ' '} {name}  {details}").rstrip())
+            details = "".join(f"  {key}={safe_line(str(value))}" for key, value in shown.items())
+            output.data(f"{'*' if name == file.current else ' '} {safe_line(name)}{details}")
 
 
 def use(invocation: Invocation, name: str) -> None:

@@ -1,0 +1,286 @@
+"""Writing one reply, across as many streams as it takes."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+import grpc
+import grpc.aio
+from aichat.session.v1 import session_service_pb2 as api
+from aichat.session.v1.session_pb2 import Message
+
+from ai_chat_client import reply_frames as frames
+from ai_chat_client.channels import Channels
+from ai_chat_client.connection import Connection
+from ai_chat_client.errors import CLOSED, AiChatError, unreachable
+from ai_chat_client.retry import RetryPolicy
+
+GIVE_UP_AFTER_SECONDS: Final = 60.0
+"""For so long a reply that has begun is taken up again: by then its lease is over even where the store was away."""
+
+_WAITING_BYTES: Final = 64 * 1024
+_DEFAULT_LEASE_SECONDS: Final = 15.0
+_STEADY_SECONDS: Final = 5.0
+_LAST_WORD_SECONDS: Final = 5.0
+
+_TAKEN_UP_AGAIN: Final = frozenset({
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.CANCELLED,
+})  # fmt: skip
+
+Stream = grpc.aio.StreamStreamCall[api.StreamReplyRequest, api.StreamReplyResponse]
+Translated = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+class ReplyWriter:
+    """Writes one reply: `async with client.reply(...) as reply: await reply.write("...")`.
+
+    Entering takes the session's reply slot, so a model is paid for only by the one who answers. Leaving finishes the
+    reply; leaving by an exception, a cancellation among them, ends it as FAILED. Call `fail` to say why.
+
+    A stream that breaks is taken up again, and what the service had not stored is sent again: nothing is lost, nothing
+    doubled. The lease is renewed while there is nothing to say.
+
+    When the reply ends otherwise, whatever is awaited in the block is cancelled, as by `asyncio.timeout`, and leaving
+    it raises why: ReplyStopped when someone stopped it, ReplyLost when it is no longer this writer's,
+    InvalidRequestError (TOO_LARGE), or UnavailableError when the service was away for too long.
+    """
+
+    def __init__(
+        self,
+        start: api.ReplyStart,
+        *,
+        channels: Channels,
+        connection: Connection,
+        policy: RetryPolicy,
+        translated: Translated,
+    ) -> None:
+        self._start = start
+        self._channels = channels
+        self._metadata = connection.metadata()
+        self._server = connection.server
+        self._policy = policy
+        self._translated = translated
+        self._idle_seconds = (start.lease.ToTimedelta().total_seconds() or _DEFAULT_LEASE_SECONDS) / 3
+        self._journal = frames.Journal()
+        self._ending: api.StreamReplyRequest | None = None
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._begun: asyncio.Future[api.ReplyStarted | None] = asyncio.get_running_loop().create_future()
+        self._running: asyncio.Task[api.ReplyFinished] | None = None
+        self._inside: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+        self._interrupted = False
+        self._failures = 0
+        self._broken_since = time.monotonic()
+
+    @property
+    def id(self) -> str:
+        """The id of the message that the reply becomes."""
+        return self._start.reply_id
+
+    @property
+    def position(self) -> str:
+        """The head when the slot was taken."""
+        started = self._begun.result()
+        return started.position if started else ""
+
+    async def write(self, text: str) -> None:
+        """Adds answer text. Waits while much of what was said before has not gone out."""
+        self._check_open()
+        for at in range(0, len(text), frames.TEXT_PIECE_CHARACTERS):
+            await self._say(text[at : at + frames.TEXT_PIECE_CHARACTERS])
+
+    async def part(self, type: str, data: Mapping[str, object] | str) -> None:  # noqa: A002 - The field's name.
+        """Adds what is not answer text; `data`: a JSON object, or one as text. ValueError when it is not a part."""
+        self._check_open()
+        await self._say(frames.part(type, data))
+
+    async def finish(self, *, attributes: str = "", messages: Iterable[Message] = ()) -> api.ReplyFinished:
+        """Ends the reply as COMPLETE; returns where it was stored. `messages`: stored instead of the joined text."""
+        return await self._end(frames.finish(attributes, messages))
+
+    async def fail(self, reason: str, *, attributes: str = "") -> api.ReplyFinished:
+        """Ends the reply as FAILED; `reason`: for people. What was said is kept."""
+        return await self._end(frames.fail(reason, attributes))
+
+    async def __aenter__(self) -> Self:
+        self._inside = asyncio.current_task()
+        self._cancelling = self._inside.cancelling() if self._inside else 0
+        self._running = asyncio.create_task(self._run(), name=f"reply {self.id}")
+        try:
+            await asyncio.wait((self._begun, self._running), return_when=asyncio.FIRST_COMPLETED)
+            if not self._begun.done():
+                self._running.result()
+        except BaseException:
+            await self._abandon()
+            raise
+        self._running.add_done_callback(self._interrupt)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._interrupted and self._inside and self._inside.uncancel() <= self._cancelling:
+                if isinstance(exc, asyncio.CancelledError):
+                    self._result()
+            elif self._ending is None and not self._is_over():
+                if exc is None:
+                    await self.finish()
+                else:
+                    await self._fail_for(exc)
+            elif exc is None and self._is_over():
+                self._result()
+        finally:
+            await self._abandon()
+
+    async def _say(self, frame: "str | frames.Part") -> None:
+        self._journal.add(frame)
+        self._news.set()
+        while self._journal.waiting > _WAITING_BYTES:
+            self._room.clear()
+            await self._room.wait()
+        await asyncio.sleep(0)  # Lets the frame go out, also for a writer that never waits for anything else.
+
+    async def _end(self, ending: api.StreamReplyRequest) -> api.ReplyFinished:
+        self._check_open()
+        self._ending = ending
+        self._news.set()
+        await asyncio.wait((self._task(),))
+        return self._result()
+
+    async def _fail_for(self, exc: BaseException) -> None:
+        """Says that the writer broke off, as far as that is possible now; never why: that may hold secrets."""
+        cancelled = isinstance(exc, asyncio.CancelledError)
+        reason = "the writer was cancelled" if cancelled else f"the writer failed ({type(exc).__name__})"
+        with contextlib.suppress(AiChatError, TimeoutError):
+            async with asyncio.timeout(_LAST_WORD_SECONDS):
+                await self.fail(reason)
+
+    def _check_open(self) -> None:
+        if self._is_over():
+            self._result()
+        if self._ending is not None or self._is_over():
+            raise RuntimeError("the reply has ended")
+
+    def _is_over(self) -> bool:
+        return self._task().done()
+
+    def _result(self) -> api.ReplyFinished:
+        return self._task().result()
+
+    def _task(self) -> asyncio.Task[api.ReplyFinished]:
+        if self._running is None:
+            raise RuntimeError("a reply is written within `async with`")
+        return self._running
+
+    async def _abandon(self) -> None:
+        """Ends what still runs; a reply that has not ended then is left to its lease."""
+        running = self._task()
+        running.remove_done_callback(self._interrupt)
+        running.cancel()
+        await asyncio.wait((running,))
+        if not running.cancelled():
+            running.exception()  # It was told, or is of no use any more.
+
+    def _interrupt(self, running: asyncio.Task[api.ReplyFinished]) -> None:
+        """The reply has ended while its writer was still writing: breaks off whatever the writer waits for."""
+        if self._ending is None and self._inside is not None and not running.cancelled():
+            self._interrupted = True
+            self._inside.cancel()
+
+    async def _run(self) -> api.ReplyFinished:
+        """Opens streams until the reply has ended; raises when no other stream would help."""
+        while True:
+            opened = time.monotonic()
+            try:
+                return await self._stream()
+            except AiChatError as error:
+                delay = self._delay_after(error, opened)
+            await asyncio.sleep(delay)
+
+    def _delay_after(self, error: AiChatError, opened: float) -> float:
+        """Seconds to wait before the next stream; raises `error` when there is to be none."""
+        now = time.monotonic()
+        if error.code not in _TAKEN_UP_AGAIN or error.reason == CLOSED:
+            raise error
+        if now - opened > _STEADY_SECONDS or not self._failures:
+            self._failures, self._broken_since = 0, now
+        self._failures += 1
+        delay = self._policy.backoff.delay(self._failures, error.retry_after)
+        patience = GIVE_UP_AFTER_SECONDS if self._begun.done() else self._policy.timeout
+        if now + delay - self._broken_since > patience:
+            raise error
+        return delay
+
+    async def _stream(self) -> api.ReplyFinished:
+        """One stream, to the end of the reply. Raises AiChatError when the stream broke or was refused."""
+        call = self._channels.stub().StreamReply(metadata=self._metadata)
+        try:
+            answer = await self._within(self._open(call))
+            if answer.HasField("finished"):
+                self._begin(None)
+                return answer.finished
+            self._take_up(answer.started)
+            return (await self._converse(call)).finished
+        finally:
+            call.cancel()
+
+    async def _open(self, call: Stream) -> api.StreamReplyResponse:
+        with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
+            await call.write(api.StreamReplyRequest(start=self._start))
+        return await self._read(call)  # Says why, when the stream could not be written to.
+
+    def _take_up(self, started: api.ReplyStarted) -> None:
+        if started.accepted > self._journal.accepted:
+            self._failures = 0
+        self._journal.go_on_after(started.accepted)
+        self._begin(started)
+
+    def _begin(self, started: api.ReplyStarted | None) -> None:
+        if not self._begun.done():
+            self._begun.set_result(started)
+
+    async def _converse(self, call: Stream) -> api.StreamReplyResponse:
+        reading = asyncio.create_task(self._read(call))
+        sending = asyncio.create_task(self._send(call))
+        try:
+            await asyncio.wait((reading, sending), return_when=asyncio.FIRST_COMPLETED)
+            # Whatever ended the sending, what the service has to say about it is read.
+            return await self._within(reading)
+        finally:
+            reading.cancel()
+            sending.cancel()
+            await asyncio.gather(reading, sending, return_exceptions=True)
+
+    async def _send(self, call: Stream) -> None:
+        """Returns once the ending has gone out; raises RpcError or InvalidStateError when the stream is broken."""
+        while True:
+            self._news.clear()
+            while (frame := self._journal.next()) is not None:
+                await call.write(frame)
+                self._journal.advance()
+                self._room.set()
+            if self._ending is not None:
+                await call.write(self._ending)
+                return
+            try:
+                async with asyncio.timeout(self._idle_seconds):
+                    await self._news.wait()
+            except TimeoutError:
+                await call.write(frames.renew())
+
+    async def _read(self, call: Stream) -> api.StreamReplyResponse:
+        with self._translated():
+            answer = await call.read()
+        if isinstance(answer, api.StreamReplyResponse):
+            return answer
+        raise unreachable(self._server, "the stream ended before the reply did")

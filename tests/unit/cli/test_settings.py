@@ -10,7 +10,6 @@ import pytest
 from ai_chat_cli.failure import CliError, ExitCode
 from ai_chat_cli.settings import Flags, Settings, resolve
 
-
 NO_FLAGS = Flags()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # It has no stubs.
 from grpc_status import rpc_status
 
 

@@ -17,12 +17,12 @@ MIB = 1024 * 1024
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
-def say(content: str = "hello", role: pb.Role = pb.ROLE_USER, **fields: object) -> pb.Message:
-    return pb.Message(role=role, content=content, **fields)  # type: ignore[arg-type]
+def say(content: str = "hello", role: "pb.Role.ValueType" = pb.ROLE_USER, **fields: object) -> pb.Message:
+    return pb.Message(role=role, content=content, **fields)  # type: ignore[arg-type]  # Each test gives what fits.
 
 
 def append(session: str, *messages: pb.Message, **fields: object) -> api.AppendMessagesRequest:
-    return api.AppendMessagesRequest(session=session, messages=messages, **fields)  # type: ignore[arg-type]
+    return api.AppendMessagesRequest(session=session, messages=messages, **fields)  # type: ignore[arg-type]  # Each test gives what fits.
 
 
 NOT_CREATABLE = ["a b", "a/b", "-a", "a" * 129, "été", ".", "..", "a#b", "a%b"]
@@ -51,10 +51,10 @@ def test_a_name_that_another_program_may_have_used_is_looked_up(stub: SessionSer
 
 
 CASES: list[tuple[str, str, Callable[[str], api.AppendMessagesRequest]]] = [
-    ("INVALID_FIELD", "messages", lambda name: append(name)),
+    ("INVALID_FIELD", "messages", append),
     ("INVALID_FIELD", "messages", lambda name: append(name, *[say()] * 1001)),
     ("INVALID_FIELD", "messages[1].role", lambda name: append(name, say(), say(role=pb.ROLE_UNSPECIFIED))),
-    ("INVALID_FIELD", "messages[0].role", lambda name: append(name, say(role=99))),  # type: ignore[arg-type]
+    ("INVALID_FIELD", "messages[0].role", lambda name: append(name, say(role=99))),  # type: ignore[arg-type]  # A role of a later version.
     ("TOO_LARGE", "messages[1].content", lambda name: append(name, say(), say("x" * (MIB + 1)))),
     ("TOO_LARGE", "messages[0].content", lambda name: append(name, say("é" * (MIB // 2 + 1)))),
     ("TOO_LARGE", "messages[0].attributes", lambda name: append(name, say(attributes='{"a":"' + "x" * MIB + '"}'))),
@@ -86,9 +86,12 @@ def test_what_exceeds_a_limit_or_is_malformed_is_named_and_nothing_is_stored(
 
 @pytest.mark.parametrize(
     "attributes",
-    ["[]", '"text"', "1", "null", "{", "{} {}", "{'a': 1}", '{"a": NaN}', '{"a":1,}', "\ufeff{}", " ", '{"a":' * 200 + "1" + "}" * 200,
-     '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"],
-)  # fmt: skip
+    [
+        *("[]", '"text"', "1", "null", "{", "{} {}", "{'a': 1}", '{"a": NaN}', '{"a":1,}', "\ufeff{}", " "),
+        '{"a":' * 200 + "1" + "}" * 200,
+        '{"a":' + "[" * 100_000 + "]" * 100_000 + "}",
+    ],
+)
 def test_attributes_must_be_a_json_object_of_bounded_depth(
     stub: SessionServiceStub, name: str, attributes: str
 ) -> None:
@@ -141,7 +144,7 @@ def test_an_update_names_what_it_changes(stub: SessionServiceStub, name: str, pa
 def test_a_truncation_says_how_much(stub: SessionServiceStub, name: str, extent: dict[str, int]) -> None:
     stub.AppendMessages(append(name, say()))
     with fails() as failure:
-        stub.TruncateSession(api.TruncateSessionRequest(name=name, **extent))  # type: ignore[arg-type]
+        stub.TruncateSession(api.TruncateSessionRequest(name=name, **extent))  # type: ignore[arg-type]  # As above.
     assert failure.reason == "INVALID_FIELD"
     assert stub.GetSession(api.GetSessionRequest(name=name)).message_count == 1
 
@@ -257,15 +260,19 @@ def test_a_hundred_callers_at_once_lose_nothing_and_repeat_nothing(stub: Session
     assert positions[:50] == positions[50:]
 
 
-def test_a_frame_of_eight_mebibytes_is_refused_by_the_service_itself(channel: grpc.Channel, name: str) -> None:
-    call = channel.unary_unary("/aichat.session.v1.SessionService/AppendMessages")
+def test_a_frame_of_eight_mebibytes_is_refused_by_the_service_itself(channel: grpc.Channel) -> None:
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+        "/aichat.session.v1.SessionService/AppendMessages"
+    )
     with fails() as failure:
         call(b"\x0a" * (8 * MIB))
     assert failure.reason == "TOO_LARGE"
 
 
 def test_bytes_that_are_no_message_are_refused(channel: grpc.Channel) -> None:
-    call = channel.unary_unary("/aichat.session.v1.SessionService/GetSession")
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+        "/aichat.session.v1.SessionService/GetSession"
+    )
     with fails() as failure:
         call(b"\xff\xff\xff")
     assert (failure.status, failure.reason) == (INVALID, "INVALID_FIELD")

@@ -12,7 +12,7 @@ from session_svc.application.listener import Listener
 from session_svc.application.places import NOWHERE
 from session_svc.application.sizes import batches
 from session_svc.bus.base import Gap, StreamBus
-from session_svc.domain.errors import PositionConflict, SessionNotFound, WatcherTooSlow
+from session_svc.domain.errors import PositionConflict, SessionNotFound, StoreUnavailable, WatcherTooSlow
 from session_svc.domain.events import (
     Cleared,
     Deleted,
@@ -29,9 +29,14 @@ from session_svc.domain.limits import PAGE_SIZE
 from session_svc.domain.message import Message
 from session_svc.domain.position import Position
 from session_svc.domain.session import Session
+from session_svc.entropy import jitter
 from session_svc.storage.base import MessageHistory, SessionStore
 
 HEARTBEAT_SECONDS: Final = 15.0
+OUTAGE_SECONDS: Final = 30.0
+"""How long after its last event a watch waits for the store to answer, before it ends with StoreUnavailable."""
+
+_OUTAGE_PAUSE: Final = 1.0
 
 _STALE_READS: Final = 3
 _STALE_PAUSE: Final = 0.1
@@ -141,19 +146,26 @@ class SessionWatch:
         Raises StoreUnavailable.
         """
         watcher = _Watcher(name, self._history, self._store)
-        joined = False
+        loop = asyncio.get_running_loop()
+        joined, last_read = False, loop.time()
         while not watcher.ended:
-            async with self._bus.session(name) as events, Listener(events) as listener:
-                async with aclosing(watcher.resume() if joined else watcher.join(start)) as beginning:
-                    async for observation in beginning:
-                        yield observation
-                joined = True
-                try:
+            try:
+                async with self._bus.session(name) as events, Listener(events) as listener:
+                    async with aclosing(watcher.resume() if joined else watcher.join(start)) as beginning:
+                        async for observation in beginning:
+                            yield observation
+                    joined = True
                     async with aclosing(self._follow(watcher, listener)) as live:
                         async for observation in live:
+                            last_read = loop.time()
                             yield observation
-                except WatcherTooSlow:
-                    continue  # Its events were dropped, but the store has them: subscribe and read again.
+            except WatcherTooSlow:
+                continue  # Its events were dropped, but the store has them: subscribe and read again.
+            except StoreUnavailable:
+                # The bus may be back before the store is, which is no reason to send every watcher away.
+                if not joined or loop.time() - last_read > OUTAGE_SECONDS:
+                    raise
+                await asyncio.sleep(jitter(_OUTAGE_PAUSE))
 
     async def _follow(self, watcher: "_Watcher", listener: Listener[SessionEvent | Gap]) -> Observations:
         while not watcher.ended:

@@ -1,6 +1,8 @@
 """StreamBus: what whoever listens can rely on."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -80,6 +82,14 @@ class BusContract(Contract):
             await backend.append("talk", say())
         async with asyncio.timeout(PATIENCE):
             assert await waiting <= 1
+
+    async def test_nothing_is_kept_of_a_subscription_that_was_left(self, backend: Backend) -> None:
+        async with backend.bus.session("talk"):
+            async with backend.bus.session("talk") as events:
+                left = weakref.ref(events)
+            del events
+            gc.collect()
+            assert left() is None
 
     async def test_two_hundred_that_come_at_once_are_all_live(self, backend: Backend) -> None:
         async with AsyncExitStack() as stack:

@@ -80,6 +80,7 @@ class RequestsContract(Contract):
     async def test_an_id_ends_with_a_delete(self, backend: Backend) -> None:
         first = await backend.append("talk", say(), request_id="r", fingerprint="f")
         await backend.store.delete("talk")
+        await backend.create("talk")
         again = await backend.append("talk", say(), request_id="r", fingerprint="g")
         assert again.position.epoch > first.position.epoch
         assert len(await backend.log("talk")) == 1

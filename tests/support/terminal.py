@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-WAIT_SECONDS: Final = 20.0
+WAIT_SECONDS: Final = 30.0
 ROWS, COLUMNS = 40, 120
 CONTROL_C, CONTROL_D, ENTER = "\x03", "\x04", "\r"
 

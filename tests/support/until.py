@@ -7,7 +7,7 @@ from typing import Final
 PAUSE_SECONDS: Final = 0.02
 
 
-def until(condition: Callable[[], object], *, timeout: float = 20.0, what: str = "the condition") -> None:
+def until(condition: Callable[[], object], *, timeout: float = 30.0, what: str = "the condition") -> None:
     """Returns once `condition()` is true; AssertionError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -3,14 +3,16 @@
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import redis
 from ai_chat_client import MESSAGE_STATUS_COMPLETE, ROLE_ASSISTANT, ROLE_USER, Client, Message
-from aichat.session.v1.session_pb2 import MessageStatus, Role
 from support.processes import Service
 from support.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from aichat.session.v1.session_pb2 import MessageStatus, Role
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class World:
         name: str,
         *contents: str,
         author: str = "anna",
-        role: Role = ROLE_USER,
+        role: "Role.ValueType" = ROLE_USER,
         model: str = "",
-        status: MessageStatus = MESSAGE_STATUS_COMPLETE,
+        status: "MessageStatus.ValueType" = MESSAGE_STATUS_COMPLETE,
         status_reason: str = "",
     ) -> str:
         """Appends one message for each content, and returns the head."""
@@ -54,7 +56,7 @@ class World:
         name: str,
         *contents: str,
         model: str = "",
-        status: MessageStatus = MESSAGE_STATUS_COMPLETE,
+        status: "MessageStatus.ValueType" = MESSAGE_STATUS_COMPLETE,
         status_reason: str = "",
     ) -> str:
         """Appends finished replies, and returns the head."""

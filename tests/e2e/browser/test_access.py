@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from ai_chat_client import MESSAGE_STATUS_FAILED, MESSAGE_STATUS_INTERRUPTED, ROLE_SYSTEM
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # It ships no types.
 from playwright.sync_api import Page, expect
 from support import chat_ai
 from support.visit import Opener

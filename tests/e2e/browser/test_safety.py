@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+from ai_chat_client import MESSAGE_STATUS_FAILED
 from playwright.sync_api import expect
 from support import chat_ai
 from support.until import until
@@ -67,7 +68,7 @@ def test_names_titles_authors_labels_and_previews_are_text(world: World, visit: 
     chat_ai.say(world.store, name, "user", MARKUP)
     world.client.create_session("markup", title=MARKUP, labels={"team": MARKUP})
     world.say("markup", MARKUP, author=MARKUP, model=MARKUP)
-    world.answer("markup", "", status=3, status_reason=MARKUP)
+    world.answer("markup", "", status=MESSAGE_STATUS_FAILED, status_reason=MARKUP)
     world.publish("markup", "error", {"content": MARKUP}, ours=False)
     page = visit(world.link(name))
     expect(page.get_by_role("heading", level=1)).to_have_text(name)

@@ -104,6 +104,13 @@ async def next_of(events: AsyncIterator[Event]) -> Event:
         return await anext(events)
 
 
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    """Returns once `condition` holds, which it must in the end; what it asks announces nothing by itself."""
+    async with asyncio.timeout(PATIENCE):
+        while not await condition():  # noqa: ASYNC110 - it is in another process, which sets no event of ours.
+            await asyncio.sleep(0.02)
+
+
 @dataclass(frozen=True)
 class Told:
     """What was published: on the session's channel and on that of the list."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ai_chat_client.connection import ConfigurationError
     from ai_chat_client.errors import AiChatError
     from ai_chat_client.message_json import JsonError, message_from_json, message_to_json, messages_from_json
+    from ai_chat_client.reply import ReplyWriter
     from ai_chat_client.retry import Backoff, RetryPolicy
     from ai_chat_client.session_json import session_to_json
     from ai_chat_client.sync_client import Client
@@ -55,6 +56,7 @@ __all__ = [
     "Endpoint",
     "JsonError",
     "Message",
+    "ReplyWriter",
     "RetryPolicy",
     "Session",
     "message_from_json",
@@ -71,6 +73,7 @@ _HOMES = {
     "Client": "ai_chat_client.sync_client",
     "ConfigurationError": "ai_chat_client.connection",
     "JsonError": "ai_chat_client.message_json",
+    "ReplyWriter": "ai_chat_client.reply",
     "RetryPolicy": "ai_chat_client.retry",
     "message_from_json": "ai_chat_client.message_json",
     "message_to_json": "ai_chat_client.message_json",

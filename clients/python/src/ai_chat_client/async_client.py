@@ -3,20 +3,23 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import grpc
 from aichat.session.v1 import session_pb2 as model
 from aichat.session.v1 import session_service_pb2 as api
+from aichat.session.v1.session_pb2 import Message
 
-from ai_chat_client import calls
+from ai_chat_client import calls, reply_frames
 from ai_chat_client.channels import Channels
 from ai_chat_client.connection import Connection
 from ai_chat_client.endpoint import DEFAULT_SERVER
 from ai_chat_client.errors import AiChatError, closed, from_rpc, unreachable
 from ai_chat_client.reconnect import SILENCE_SECONDS, LossHandler, Reconnects
+from ai_chat_client.reply import ReplyWriter
 from ai_chat_client.resume import MissedError, SessionProgress
 from ai_chat_client.retry import Attempts, RetryPolicy
 
@@ -179,6 +182,40 @@ class AsyncClient:
                 await self._wait(reconnects, error, on_loss)
             finally:
                 call.cancel()
+
+    def reply(
+        self,
+        session: str,
+        *,
+        author: str = "",
+        model: str = "",
+        messages: Iterable[Message] = (),
+        expected_position: str | None = None,
+        lease: timedelta | None = None,
+        reply_id: str = "",
+    ) -> ReplyWriter:
+        """Writes a reply: `async with client.reply("s") as reply: await reply.write("...")`; see ReplyWriter.
+
+        `messages`: the user's turn, stored in the step that takes the session's reply slot. `lease`: how long the slot
+        outlives a lost writer, 1 to 60 s (default 15 s). Entering the block raises ConflictError (REPLY_IN_PROGRESS,
+        POSITION_CONFLICT) or NotFoundError (no session, and no messages to create it with).
+        """
+        start = reply_frames.start(
+            session,
+            author=author,
+            model=model,
+            messages=messages,
+            expected_position=expected_position,
+            lease=lease,
+            reply_id=reply_id,
+        )
+        return ReplyWriter(
+            start,
+            channels=self._channels,
+            connection=self._connection,
+            policy=self._policy,
+            translated=self._translated,
+        )
 
     async def invoke(self, call: calls.Call[R]) -> R:
         """Makes a call that `ai_chat_client.calls` described, with its deadline and its repetitions."""

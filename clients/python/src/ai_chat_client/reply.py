@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import grpc
-import grpc.aio
 from aichat.session.v1 import session_service_pb2 as api
-from aichat.session.v1.session_pb2 import Message
+from aichat.session.v1.session_pb2 import Message, Part
 
 from ai_chat_client import reply_frames as frames
 from ai_chat_client.channels import Channels
@@ -35,7 +34,12 @@ _TAKEN_UP_AGAIN: Final = frozenset({
     grpc.StatusCode.CANCELLED,
 })  # fmt: skip
 
-Stream = grpc.aio.StreamStreamCall[api.StreamReplyRequest, api.StreamReplyResponse]
+if TYPE_CHECKING:
+    from grpc.aio import StreamStreamCall
+
+    Stream = StreamStreamCall[api.StreamReplyRequest, api.StreamReplyResponse]
+
+ResultT = TypeVar("ResultT")
 Translated = Callable[[], contextlib.AbstractContextManager[None]]
 
 
@@ -77,6 +81,7 @@ class ReplyWriter:
         self._running: asyncio.Task[api.ReplyFinished] | None = None
         self._inside: asyncio.Task[Any] | None = None
         self._cancelling = 0
+        self._writing = False
         self._interrupted = False
         self._failures = 0
         self._broken_since = time.monotonic()
@@ -117,43 +122,44 @@ class ReplyWriter:
         self._running = asyncio.create_task(self._run(), name=f"reply {self.id}")
         try:
             await asyncio.wait((self._begun, self._running), return_when=asyncio.FIRST_COMPLETED)
-            if not self._begun.done():
+            if self._running.done():
                 self._running.result()
         except BaseException:
             await self._abandon()
             raise
-        self._running.add_done_callback(self._interrupt)
+        self._writing = True
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if self._interrupted and self._inside and self._inside.uncancel() <= self._cancelling:
-                if isinstance(exc, asyncio.CancelledError):
+            if self._interrupted:
+                cancelled_by_others = self._inside is not None and self._inside.uncancel() > self._cancelling
+                if exc is None or (isinstance(exc, asyncio.CancelledError) and not cancelled_by_others):
                     self._result()
-            elif self._ending is None and not self._is_over():
-                if exc is None:
-                    await self.finish()
-                else:
-                    await self._fail_for(exc)
-            elif exc is None and self._is_over():
+            elif exc is None:
+                await (self.finish() if self._ending is None else asyncio.wait((self._task(),)))
                 self._result()
+            else:
+                await self._fail_for(exc)
         finally:
             await self._abandon()
 
-    async def _say(self, frame: "str | frames.Part") -> None:
+    async def _say(self, frame: str | Part) -> None:
         self._journal.add(frame)
         self._news.set()
         while self._journal.waiting > _WAITING_BYTES:
             self._room.clear()
             await self._room.wait()
+            self._check_open()
         await asyncio.sleep(0)  # Lets the frame go out, also for a writer that never waits for anything else.
 
     async def _end(self, ending: api.StreamReplyRequest) -> api.ReplyFinished:
         self._check_open()
         self._ending = ending
         self._news.set()
+        self._room.set()
         await asyncio.wait((self._task(),))
         return self._result()
 
@@ -161,9 +167,10 @@ class ReplyWriter:
         """Says that the writer broke off, as far as that is possible now; never why: that may hold secrets."""
         cancelled = isinstance(exc, asyncio.CancelledError)
         reason = "the writer was cancelled" if cancelled else f"the writer failed ({type(exc).__name__})"
-        with contextlib.suppress(AiChatError, TimeoutError):
-            async with asyncio.timeout(_LAST_WORD_SECONDS):
-                await self.fail(reason)
+        if self._ending is None and not self._is_over():
+            self._ending = frames.fail(reason, "")
+            self._news.set()
+        await asyncio.wait((self._task(),), timeout=_LAST_WORD_SECONDS)
 
     def _check_open(self) -> None:
         if self._is_over():
@@ -184,28 +191,33 @@ class ReplyWriter:
 
     async def _abandon(self) -> None:
         """Ends what still runs; a reply that has not ended then is left to its lease."""
+        self._writing = False
         running = self._task()
-        running.remove_done_callback(self._interrupt)
         running.cancel()
         await asyncio.wait((running,))
         if not running.cancelled():
             running.exception()  # It was told, or is of no use any more.
 
-    def _interrupt(self, running: asyncio.Task[api.ReplyFinished]) -> None:
-        """The reply has ended while its writer was still writing: breaks off whatever the writer waits for."""
-        if self._ending is None and self._inside is not None and not running.cancelled():
-            self._interrupted = True
-            self._inside.cancel()
-
     async def _run(self) -> api.ReplyFinished:
         """Opens streams until the reply has ended; raises when no other stream would help."""
-        while True:
-            opened = time.monotonic()
-            try:
-                return await self._stream()
-            except AiChatError as error:
-                delay = self._delay_after(error, opened)
-            await asyncio.sleep(delay)
+        try:
+            while True:
+                opened = time.monotonic()
+                try:
+                    return await self._stream()
+                except AiChatError as error:
+                    delay = self._delay_after(error, opened)
+                await asyncio.sleep(delay)
+        finally:
+            # Here and not when the task is seen to be done: by then the writer could have gone on.
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """The reply has ended; if its writer was still writing: breaks off whatever the writer waits for."""
+        self._room.set()
+        if self._writing and self._ending is None and self._inside is not None:
+            self._interrupted = True
+            self._inside.cancel()
 
     def _delay_after(self, error: AiChatError, opened: float) -> float:
         """Seconds to wait before the next stream; raises `error` when there is to be none."""
@@ -234,7 +246,7 @@ class ReplyWriter:
         finally:
             call.cancel()
 
-    async def _open(self, call: Stream) -> api.StreamReplyResponse:
+    async def _open(self, call: "Stream") -> api.StreamReplyResponse:
         with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
             await call.write(api.StreamReplyRequest(start=self._start))
         return await self._read(call)  # Says why, when the stream could not be written to.
@@ -249,7 +261,7 @@ class ReplyWriter:
         if not self._begun.done():
             self._begun.set_result(started)
 
-    async def _converse(self, call: Stream) -> api.StreamReplyResponse:
+    async def _converse(self, call: "Stream") -> api.StreamReplyResponse:
         reading = asyncio.create_task(self._read(call))
         sending = asyncio.create_task(self._send(call))
         try:
@@ -261,7 +273,7 @@ class ReplyWriter:
             sending.cancel()
             await asyncio.gather(reading, sending, return_exceptions=True)
 
-    async def _send(self, call: Stream) -> None:
+    async def _send(self, call: "Stream") -> None:
         """Returns once the ending has gone out; raises RpcError or InvalidStateError when the stream is broken."""
         while True:
             self._news.clear()
@@ -278,7 +290,15 @@ class ReplyWriter:
             except TimeoutError:
                 await call.write(frames.renew())
 
-    async def _read(self, call: Stream) -> api.StreamReplyResponse:
+    async def _within(self, answer: Coroutine[Any, Any, ResultT] | asyncio.Task[ResultT]) -> ResultT:
+        """What is answered; an error when it is not within the time of a call."""
+        try:
+            async with asyncio.timeout(self._policy.timeout):
+                return await answer
+        except TimeoutError:
+            raise unreachable(self._server, f"nothing for {self._policy.timeout:g} s") from None
+
+    async def _read(self, call: "Stream") -> api.StreamReplyResponse:
         with self._translated():
             answer = await call.read()
         if isinstance(answer, api.StreamReplyResponse):

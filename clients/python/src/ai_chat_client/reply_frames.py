@@ -64,7 +64,7 @@ def part(type: str, data: Mapping[str, object] | str) -> Part:  # noqa: A002 - T
         raise ValueError(f"{type!r} is no type of a part: 1 to 64 of a-z, 0-9, '.' and '-'")
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     if isinstance(data, str) and not isinstance(json.loads(data), dict):
-        raise ValueError("the data of a part is a JSON object")
+        raise ValueError("the data of a part is a JSON object")  # noqa: TRY004 - Its value is wrong, its type is str.
     if len(text.encode()) > PART_BYTES:
         raise ValueError(f"the data of a part is at most {PART_BYTES} bytes of JSON, this is {len(text.encode())}")
     return Part(type=type, data=text)
@@ -78,6 +78,8 @@ class Journal:
     """
 
     frames: list[str | Part] = field(default_factory=list)
+    accepted: int = 0
+    """How many were stored when the current stream began."""
     sent: int = 0
     """How many have gone out on the current stream, or were stored before it."""
     waiting: int = 0
@@ -104,7 +106,7 @@ class Journal:
 
     def go_on_after(self, accepted: int) -> None:
         """A new stream begins, and so many frames are stored: what comes after them is sent again."""
-        self.sent = min(accepted, len(self.frames))
+        self.accepted = self.sent = accepted
         self.waiting = sum(map(_size, self.frames[self.sent :]))
 
 

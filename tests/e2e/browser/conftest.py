@@ -39,8 +39,9 @@ def _chromium(playwright: Playwright) -> str:
     return own if Path(own).exists() else missing("Chromium: install it, or name it in CHROMIUM")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Chromium, for one module: while it is open an event loop runs in this thread, and no test of another kind can."""
     with sync_playwright() as playwright:
         expect.set_options(timeout=WAIT_MS)
         # Without its sandbox, which does not start where tests run as root; the pages are our own.

@@ -90,5 +90,7 @@ def test_the_policy_allows_nothing_but_the_gateway_itself(world: World, path: st
     assert directives["style-src"] == ["'self'"]
     assert directives["connect-src"] == ["'self'"]
     assert directives["frame-ancestors"] == ["'none'"]
+    assert directives["require-trusted-types-for"] == ["'script'"]
+    assert directives["trusted-types"] == ["dompurify"]
     allowed = {source for sources in directives.values() for source in sources}
     assert not [source for source in allowed if "unsafe" in source or "*" in source or source.startswith("http")]

@@ -34,7 +34,8 @@ const button = (label, action, style = "button primary") => element("button", { 
 /**
  * What stands in place of the messages; null where the messages are to be shown.
  * @param {import("./conversation.js").Conversation} conversation
- * @param {{create: (() => void)|null}} actions
+ * @param {number} pending how many messages are on their way
+ * @param {{create: (() => void)|null, retry: () => void}} actions create: null where nobody may
  */
 export function placeholder({ state, name, log, error, replies, notices }, pending, { create, retry }) {
   const start = (session) => commandLine(resumeCommand(config.grpcAddress, session));

@@ -21,8 +21,13 @@ def system_clock() -> int:
 
 
 def random_digits(count: int) -> str:
-    """`count` characters of [0-9a-z] that nobody can guess."""
-    return "".join(_random.choices(DIGITS, k=count))
+    """`count` characters of [0-9a-z] that nobody can guess: one question to the machine, not one for each."""
+    number = int.from_bytes(secrets.token_bytes(count))
+    digits = ""
+    for _ in range(count):
+        number, digit = divmod(number, 36)
+        digits += DIGITS[digit]
+    return digits
 
 
 def jitter(limit: float) -> float:

@@ -20,6 +20,8 @@ from session_svc.domain.errors import StoreUnavailable
 COMMAND_SECONDS: Final = 5.0
 """How long a command may go unanswered before the connection counts as dead."""
 CONNECT_SECONDS: Final = 5.0
+GATHER_SECONDS: Final = 0.0005
+"""How long commands are gathered while others are unanswered. Redis is busy with those, so nobody waits longer."""
 MAX_PENDING: Final = 20_000
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 
@@ -79,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watchdog: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.TimerHandle | None = None
 
     @classmethod
     async def open(cls, endpoint: Endpoint) -> Self:
@@ -98,7 +101,9 @@ class Connection(asyncio.Protocol):
         return connection
 
     def send(self, command: tuple[str | int, ...]) -> asyncio.Future[Answer]:
-        """Sends a command at the end of this turn of the loop. The future may raise hiredis.ReplyError.
+        """Sends a command at the end of this turn of the loop, or, while Redis works on others, with the next ones.
+
+        The future may raise hiredis.ReplyError.
 
         Raises StoreUnavailable when the connection is closed or too much is waiting already.
         """
@@ -108,7 +113,10 @@ class Connection(asyncio.Protocol):
         if len(self._pending) >= MAX_PENDING or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             raise StoreUnavailable("the store is too far behind")
         if not self._unsent:
-            self._loop.call_soon(self._flush)
+            if self._pending:
+                self._flushing = self._loop.call_later(GATHER_SECONDS, self._flush)
+            else:
+                self._loop.call_soon(self._flush)
         self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # Its stub allows only tuples of one.
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._pending.append((future, self._loop.time()))
@@ -136,6 +144,7 @@ class Connection(asyncio.Protocol):
                         future.set_result(reply)
         except (hiredis.ProtocolError, IndexError):
             self.abort()
+        self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc  # Every loss is one to its callers.
@@ -151,6 +160,9 @@ class Connection(asyncio.Protocol):
         self.closed.set()
 
     def _flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
         if self._transport is not None and self._unsent:
             self._transport.write(b"".join(self._unsent))
             self._unsent.clear()

@@ -58,7 +58,7 @@ down: ## Stop what `make up` started; the data stays
 bench: .venv/ready ## Measure, each figure as a ratio within one run
 	@$(BIN)/python -m bench
 
-screenshot: .venv/ready ## Take the README's screenshot from a real run
+screenshot: .venv/ready ## Take the README's screenshots from a real run
 	@$(BIN)/python -m aichat_dev.screenshot
 
 clean: ## Remove .venv and every cache; the data in .data stays

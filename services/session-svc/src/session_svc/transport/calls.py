@@ -39,6 +39,8 @@ WRITE_SECONDS: Final = 30.0
 UNARY_SECONDS: Final = 5.0
 """How much longer than the drain a unary call may take; each has limits of its own below this."""
 
+_QUIET_SECONDS: Final = 0.1
+_QUIET_LOOKS: Final = 20
 _RETRY_SPREAD: Final = 2.0
 
 Request = TypeVar("Request")
@@ -80,6 +82,7 @@ class Calls:
         self._streams: set[asyncio.Timeout] = set()
         self._draining = False
         self._drained = asyncio.Event()
+        self._refused = 0
 
     def unary(self, name: str, handler: Handler[Request, Response]) -> Handler[Request | Refused, Response]:
         """Wraps the handler of a call with one answer."""
@@ -157,9 +160,16 @@ class Calls:
                 await self._drained.wait()
         except TimeoutError:
             _log.warning("calls_cut_off", unary=self._unary, streams=len(self._streams))
+        # gRPC cancels what arrives while it shuts down, so callers are told to go elsewhere until they have gone.
+        for _ in range(_QUIET_LOOKS):
+            refused = self._refused
+            await asyncio.sleep(_QUIET_SECONDS)
+            if self._refused == refused:
+                break
 
     def _refuse(self, request: object) -> NoReturn:
         if self._draining:
+            self._refused += 1
             raise Draining(jitter(_RETRY_SPREAD))
         if isinstance(request, Refused):
             raise request.error

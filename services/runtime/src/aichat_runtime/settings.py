@@ -1,6 +1,6 @@
 """Settings from the environment, every bad value reported at once.
 
-A service subclasses `ServiceSettings` with its own fields and calls `load`.
+A program subclasses `ProgramSettings`, a service `ServiceSettings`, with its own fields and calls `load`.
 Any field may also be given as `<NAME>_FILE`, the path of a file that holds it,
 as Docker and Kubernetes mount secrets.
 """
@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-SettingsT = TypeVar("SettingsT", bound="ServiceSettings")
+SettingsT = TypeVar("SettingsT", bound="ProgramSettings")
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -96,22 +96,11 @@ class UnreadableFileError(Exception):
     """A `<NAME>_FILE` names a file that cannot be read."""
 
 
-class ServiceSettings(BaseSettings):
-    """What every service reads from its environment; see each field's description."""
+class ProgramSettings(BaseSettings):
+    """What every program of ours that runs unattended reads from its environment; see each field's description."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, enable_decoding=False, extra="ignore", frozen=True)
 
-    redis_enabled: bool = Field(True, description="false: storage in memory, nothing survives")
-    redis_url: SecretStr | None = Field(None, description="redis://, rediss:// or unix:// URL")
-    redis_host: str = "localhost"
-    redis_port: int = Field(6379, ge=1, le=65535)
-    redis_username: str | None = None
-    redis_password: SecretStr | None = None
-    redis_database: int = Field(0, ge=0)
-    published_address: str | None = Field(
-        None, description="where others reach the service, when not at its listen address"
-    )
-    allow_anonymous: bool = Field(False, description="serve beyond loopback without tokens")
     metrics_listen: Address | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] | None = Field(None, description="console on a terminal, else json")
@@ -127,6 +116,22 @@ class ServiceSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - The base class fixes the signature.
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, _FileSource(settings_cls)
+
+
+class ServiceSettings(ProgramSettings):
+    """What both services read besides: where Redis is, and whether they may be published."""
+
+    redis_enabled: bool = Field(True, description="false: storage in memory, nothing survives")
+    redis_url: SecretStr | None = Field(None, description="redis://, rediss:// or unix:// URL")
+    redis_host: str = "localhost"
+    redis_port: int = Field(6379, ge=1, le=65535)
+    redis_username: str | None = None
+    redis_password: SecretStr | None = None
+    redis_database: int = Field(0, ge=0)
+    published_address: str | None = Field(
+        None, description="where others reach the service, when not at its listen address"
+    )
+    allow_anonymous: bool = Field(False, description="serve beyond loopback without tokens")
 
     @model_validator(mode="after")
     def _redis_url_has_a_known_scheme(self) -> Self:

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream_gateway.http.bodies import MAX_BODY_BYTES
+from stream_gateway.http.body_limit import BodyLimit
+from stream_gateway.http.edge import App
 from stream_gateway.http.openapi import describe
 from stream_gateway.http.problems import Problem, from_error
 from stream_gateway.http.sessions import SessionRoutes
@@ -19,7 +21,7 @@ _REASONS: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"
 _DETAILS: Final = {404: "there is nothing here", 413: f"the body is larger than {MAX_BODY_BYTES} bytes"}
 
 
-def json_api(client: AsyncClient) -> FastAPI:
+def json_api(client: AsyncClient) -> App:
     """The application behind `/api/sessions` and `/openapi.json`."""
     app = FastAPI(
         title="ai-chat",
@@ -27,7 +29,6 @@ def json_api(client: AsyncClient) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=MAX_BODY_BYTES,
     )
     app.include_router(SessionRoutes(client).router)
     app.add_exception_handler(Problem, _problem)
@@ -36,7 +37,7 @@ def json_api(client: AsyncClient) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
     describe(app)
-    return app
+    return BodyLimit(app)
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -12,6 +12,15 @@ TEN_YEARS_MS = 10 * 366 * 86_400_000
 Ttl = Annotated[
     int, Field(ge=0, le=TEN_YEARS_MS, description="Milliseconds; 0: never expires; null: the server's default")
 ]
+
+
+def _whole(text: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("half of a surrogate pair is no text")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
 
 
 class Body(BaseModel):
@@ -23,19 +32,19 @@ class Body(BaseModel):
 class CreateBody(Body):
     """A session to be created."""
 
-    name: str = Field("", description="Made up when empty")
-    title: str = ""
+    name: Text = Field("", description="Made up when empty")
+    title: Text = ""
     ttl: Ttl | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[Text, Text] = Field(default_factory=dict)
     allow_existing: bool = Field(False, description="When the name is taken, answer 200 with that session")
 
 
 class UpdateBody(Body):
     """What to change; what is absent stays."""
 
-    title: str | None = Field(None, description="Empty or null: back to the automatic one")
+    title: Text | None = Field(None, description="Empty or null: back to the automatic one")
     ttl: Ttl | None = None
-    labels: dict[str, str] | None = Field(None, description="Replaces all labels")
+    labels: dict[Text, Text] | None = Field(None, description="Replaces all labels")
 
 
 class TruncateBody(Body):
@@ -54,7 +63,7 @@ class TruncateBody(Body):
 class StopBody(Body):
     """Which reply to stop; none: the one being written."""
 
-    reply_id: str = ""
+    reply_id: Text = ""
 
 
 class EmptyBody(Body):

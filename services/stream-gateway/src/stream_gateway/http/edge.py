@@ -38,6 +38,7 @@ SECURITY_HEADERS: Final = {
 }
 CLIENT_GONE: Final = 499
 """The status in log and metrics of a request whose client left before the answer; nginx's word for it."""
+TOO_LARGE: Final = 413
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 log = structlog.get_logger(__name__)
@@ -97,6 +98,8 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID_HEADER] = request_id
+                if status == TOO_LARGE and "content-length" not in Headers(scope=scope):
+                    headers["connection"] = "close"  # Nobody knows when such a body ends.
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from ai_chat_client.errors import AiChatError
+from ai_chat_client.errors import AiChatError, UnsupportedError
 from starlette.responses import Response
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -34,7 +34,6 @@ _STATUSES: Final = {
     "WATCHER_TOO_SLOW": 429,
     "STORE_UNAVAILABLE": 503,
     "DRAINING": 503,
-    "UNIMPLEMENTED": 501,
 }
 _OUT_OF_REACH: Final = frozenset({"UNREACHABLE", "TIMEOUT", "UNAVAILABLE"})
 
@@ -76,6 +75,8 @@ def from_error(error: AiChatError) -> Problem:
     """The refusal that passes on what session-svc said, or that it said nothing."""
     if error.reason in _OUT_OF_REACH:
         return unavailable("STORE_UNAVAILABLE", "the session service does not answer; try again", error.retry_after)
+    if isinstance(error, UnsupportedError):
+        return Problem(501, "UNIMPLEMENTED", "the session service cannot do this yet")
     status = _STATUSES.get(error.reason)
     if status is None:
         return Problem(500, "INTERNAL", "something went wrong; the log of the service has the details")

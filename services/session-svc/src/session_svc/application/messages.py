@@ -3,16 +3,16 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from session_svc.application.ids import with_ids
 from session_svc.application.places import NOWHERE
-from session_svc.application.sizes import batches, newest
+from session_svc.application.sizes import batches, newest, snapshot_bytes
 from session_svc.application.tokens import Request
 from session_svc.domain.errors import InvalidPageToken, PositionConflict
 from session_svc.domain.message import Message, NewMessage
 from session_svc.domain.position import Position
 from session_svc.domain.session import Appended, Session, Snapshot, Truncated
-from session_svc.entropy import unique_id
 from session_svc.storage.base import Append, Expected, MessageHistory
 
 
@@ -48,7 +48,7 @@ class Messages:
         return await self._history.append(
             Append(
                 session=session,
-                messages=_with_ids(messages),
+                messages=with_ids(messages),
                 request_id=request_id,
                 fingerprint=_fingerprint(messages) if request_id else "",
                 expected=expected,
@@ -85,9 +85,10 @@ class Messages:
         return MessageListing(fitting, token, page.head)
 
     async def snapshot(self, session: str, *, tail: int) -> Snapshot:
-        """Reads the session and its newest messages, of one moment. Raises SessionNotFound."""
+        """Reads the session, its newest messages and the reply in progress, of one moment. Raises SessionNotFound."""
         snapshot = await self._history.snapshot(session, tail=tail)
-        return Snapshot(snapshot.session, newest(snapshot.messages))
+        room = snapshot_bytes(snapshot.reply) if snapshot.reply else 0
+        return Snapshot(snapshot.session, newest(snapshot.messages, room), snapshot.reply)
 
     async def clear(self, session: str, *, expected: Expected) -> Session:
         """Removes every message. Raises SessionNotFound, PositionConflict."""
@@ -99,17 +100,6 @@ class Messages:
         """Removes the last messages. Raises SessionNotFound, PositionConflict."""
         truncated = await self._history.truncate(session, keep=keep, remove_last=remove_last, expected=expected)
         return Truncated(newest(truncated.removed), truncated.session)
-
-
-def _with_ids(messages: Sequence[NewMessage]) -> Sequence[NewMessage]:
-    """Gives an id to each message without one: `<base>` to the first of the request, then `<base>-<place>`."""
-    if all(message.id for message in messages):
-        return messages
-    base = unique_id()
-    return [
-        message if message.id else replace(message, id=f"{base}-{place}" if place else base)
-        for place, message in enumerate(messages)
-    ]
 
 
 def _fingerprint(messages: Sequence[NewMessage]) -> str:

@@ -3,8 +3,9 @@
 import asyncio
 from typing import Final
 
-from session_svc.domain.limits import KIB
+from session_svc.domain.limits import KIB, REPLY_BYTES, REPLY_TEXT_BYTES
 from session_svc.domain.reply import Chunk, Text
+from session_svc.domain.weight import chunk_bytes
 
 HELD_BYTES: Final = 256 * KIB
 """More than this waiting, and the writer waits too."""
@@ -14,12 +15,16 @@ class Outbox:
     """Joins texts that wait, so that a store slower than the writer is asked less often, never later.
 
     Bounded: `add` waits while more than 256 KiB are held.
+
+    text_bytes, bytes  what the store holds of the reply already
     """
 
-    def __init__(self) -> None:
+    def __init__(self, text_bytes: int = 0, bytes: int = 0) -> None:  # noqa: A002 - As in ReplyLease.
         self._chunks: list[Chunk] = []
         self._texts: list[str] = []
         self._bytes = 0
+        self._text_total = text_bytes
+        self._total = bytes
         self._closed = False
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -30,13 +35,17 @@ class Outbox:
         while self._bytes > HELD_BYTES:
             self._emptied.clear()
             await self._emptied.wait()
+        size = chunk_bytes(chunk)
+        self._bytes += size
+        self._total += size
+        self._text_total += size if isinstance(chunk, Text) else 0
+        if self._total > REPLY_BYTES or self._text_total > REPLY_TEXT_BYTES:
+            self._close_text()  # This one ends the reply, which keeps all that came before it.
         if isinstance(chunk, Text):
             self._texts.append(chunk.text)
-            self._bytes += len(chunk.text)
         else:
             self._close_text()
             self._chunks.append(chunk)
-            self._bytes += len(chunk.data)
         self._filled.set()
 
     def renew(self) -> None:

@@ -1,10 +1,11 @@
 """Writing one reply: frames in, from a writer that may break off; chunks out, as fast as the store takes them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from session_svc.application.ids import with_ids
 from session_svc.application.outbox import Outbox
 from session_svc.bus.base import Gap, StreamBus
 from session_svc.domain.errors import InvalidField, ReplyLost, StoreUnavailable, WatcherTooSlow
@@ -14,6 +15,9 @@ from session_svc.domain.reply import Chunk, ReplyEnd, ReplyLease, ReplyStart
 from session_svc.storage.base import ReplyBuffer
 
 LISTEN_AGAIN_SECONDS: Final = 0.5
+SILENCE_SECONDS: Final = 5.0
+"""How long after the end of its lease a silent writer is told that the store does not answer: else it would have said
+that the reply has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +55,16 @@ class Replies:
         """Yields the lease once the slot is held, and at last the end; after an end, the end alone.
 
         The first chunk goes to the store at once, later ones as soon as it has answered for those before. When the
-        reply ends otherwise, or another stream takes it over, this one hears of it within a second.
+        reply ends otherwise, this stream hears of it within a second; when another one takes it over, with its next
+        frame. What comes after Finish or Fail is not read. Messages without an id get one.
 
         Raises what ReplyBuffer raises, and what `frames` raises; InvalidField when `frames` end without an ending: the
         reply then goes on until its lease is over.
         """
-        lease = await self._buffer.start(start)
+        lease = await self._buffer.start(replace(start, messages=with_ids(start.messages)))
         yield lease
         if isinstance(lease, ReplyLease):
-            yield await _Writing(self._buffer, lease, frames, self._bus).run()
+            yield await _Writing(self._buffer, lease, start.lease / 1000, frames, self._bus).run()
 
     async def stop(self, name: str, reply_id: str) -> Message | None:
         """Ends the reply in progress; see ReplyBuffer.stop."""
@@ -73,6 +78,7 @@ class _Writing:
         self,
         buffer: ReplyBuffer,
         lease: ReplyLease,
+        seconds: float,
         frames: AsyncIterator[Frame],
         bus: StreamBus,
     ) -> None:
@@ -80,15 +86,20 @@ class _Writing:
         self._lease = lease
         self._frames = frames
         self._bus = bus
-        self._outbox = Outbox()
+        self._outbox = Outbox(lease.text_bytes, lease.bytes)
         self._accepted = lease.accepted
+        self._patience = seconds + SILENCE_SECONDS
+        self._heard = 0.0
 
     async def run(self) -> ReplyEnd:
         reading = asyncio.create_task(self._read())
         writing = asyncio.create_task(self._write())
         ending = asyncio.create_task(self._hear_of_its_end())
+        silence = asyncio.create_task(self._miss_the_writer())
         try:
-            await asyncio.wait((reading, writing, ending), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((reading, writing, ending, silence), return_when=asyncio.FIRST_COMPLETED)
+            if silence.done():
+                silence.result()
             if reading.done():
                 self._outbox.close()
                 await asyncio.wait((writing, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -101,15 +112,17 @@ class _Writing:
                 raise ReplyLost
             last = reading.result()
         finally:
-            for task in (reading, writing, ending):
+            for task in (reading, writing, ending, silence):
                 task.cancel()
-            await asyncio.gather(reading, writing, ending, return_exceptions=True)
+            await asyncio.gather(reading, writing, ending, silence, return_exceptions=True)
         if isinstance(last, Finish):
-            return await self._buffer.finish(self._lease, attributes=last.attributes, messages=last.messages)
+            messages = with_ids(_ending_with(last.messages, self._lease.reply_id))
+            return await self._buffer.finish(self._lease, attributes=last.attributes, messages=messages)
         return await self._buffer.fail(self._lease, reason=last.reason, attributes=last.attributes)
 
     async def _read(self) -> Finish | Fail:
         async for frame in self._frames:
+            self._heard = asyncio.get_running_loop().time()
             if isinstance(frame, Finish | Fail):
                 return frame
             if isinstance(frame, Renew):
@@ -137,6 +150,23 @@ class _Writing:
             except (WatcherTooSlow, StoreUnavailable):
                 await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
+    async def _miss_the_writer(self) -> None:
+        """Raises StoreUnavailable once the writer has been silent for longer than its lease could last."""
+        loop = asyncio.get_running_loop()
+        self._heard = loop.time()
+        while True:
+            rest = self._heard + self._patience - loop.time()
+            if rest <= 0:
+                raise StoreUnavailable("the lease is over and the store does not say how the reply ended")
+            await asyncio.sleep(rest)
+
     async def _check(self) -> None:
         """Raises what the writer is told when the reply has ended."""
         await self._buffer.write(self._lease, self._accepted, ())
+
+
+def _ending_with(messages: Sequence[NewMessage], reply_id: str) -> Sequence[NewMessage]:
+    """The last of `messages` is what the reply becomes: without an id of its own it has the reply's."""
+    if not messages or messages[-1].id or any(message.id == reply_id for message in messages):
+        return messages
+    return [*messages[:-1], replace(messages[-1], id=reply_id)]

@@ -7,6 +7,7 @@ from typing import Final
 from session_svc.domain import weight
 from session_svc.domain.limits import KIB, RESPONSE_BYTES
 from session_svc.domain.message import Message, Status
+from session_svc.domain.reply import ReplySnapshot
 from session_svc.domain.session import Session
 
 LISTED_BYTES: Final = RESPONSE_BYTES - 256 * KIB
@@ -38,9 +39,27 @@ def batches(messages: Iterable[Message]) -> Iterator[tuple[Message, ...]]:
         yield tuple(group)
 
 
-def newest(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The last of `messages` that fit into one response, in the order given."""
-    return next(batches(reversed(messages)), ())[::-1]
+def newest(messages: Sequence[Message], taken: int = 0) -> tuple[Message, ...]:
+    """The last of `messages` that fit into one response of which so many bytes are `taken`, in the order given."""
+    last = next(batches(reversed(messages)), ())
+    total, fitting = taken, 0
+    for message in last:
+        total += weight.message_bytes(message)
+        if taken and total > LISTED_BYTES:
+            break
+        fitting += 1
+    return last[:fitting][::-1]
+
+
+def sendable(message: Message) -> Message:
+    """`message` as a response of its own can hold it."""
+    size = weight.message_bytes(message)
+    return message if size <= LISTED_BYTES else _beginning(message, size)
+
+
+def snapshot_bytes(reply: ReplySnapshot) -> int:
+    """At most so many bytes on the wire."""
+    return _REPLY + sum(weight.sent_chunk_bytes(chunk) for chunk in reply.chunks)
 
 
 def _beginning(message: Message, size: int) -> Message:

@@ -67,7 +67,8 @@ class ReplyStart:
 class ReplyLease:
     """The slot, held. `fence` is this stream's own: whoever takes the slot after it gets another.
 
-    accepted  how many delta and part frames are stored
+    accepted           how many delta and part frames are stored
+    text_bytes, bytes  how much text they hold, and how much in all (weight.chunk_bytes)
     """
 
     session: str
@@ -75,6 +76,8 @@ class ReplyLease:
     fence: str
     position: Position
     accepted: int
+    text_bytes: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from session_svc.domain.message import Message, NewMessage, Receipt, Role, Statu
 from session_svc.domain.position import Position
 from session_svc.domain.reply import Chunk, Part, ReplyEnd, ReplyLease, ReplyStart, Text
 from session_svc.domain.session import NewSession
+from session_svc.domain.weight import chunk_bytes
 from session_svc.storage.base import ReplyBuffer
 from session_svc.storage.memory.history import awaits, stored, title_if_none
 from session_svc.storage.memory.requests import Answer
@@ -43,7 +44,9 @@ class InMemoryReplyBuffer(ReplyBuffer):
                 slot.fence = self._state.digits(FENCE_CHARACTERS)
                 slot.lease = start.lease
                 self._renew(record, slot, now)
-                return ReplyLease(record.name, slot.id, slot.fence, record.head, slot.frames)
+                return ReplyLease(
+                    record.name, slot.id, slot.fence, record.head, slot.frames, slot.text_bytes, slot.bytes
+                )
             ending = self._ending(record.name, start.reply_id)
             if ending is not None:
                 if not start.writer_key or ending.fingerprint.partition(" ")[2] != start.writer_key:
@@ -90,13 +93,14 @@ class InMemoryReplyBuffer(ReplyBuffer):
         if frames and accepted != slot.frames:
             raise ReplyLost
         for chunk in chunks:
-            text_bytes = len(chunk.text.encode()) if isinstance(chunk, Text) else 0
-            data_bytes = len(chunk.data.encode()) if isinstance(chunk, Part) else 0
-            slot.text_bytes += text_bytes
-            slot.bytes += text_bytes + data_bytes
+            size = chunk_bytes(chunk)
+            slot.text_bytes += size if isinstance(chunk, Text) else 0
+            slot.bytes += size
             if slot.text_bytes > REPLY_TEXT_BYTES or slot.bytes > REPLY_BYTES:
                 self._end(record, now, "large", "the reply exceeded its size")
                 _told(self._known_ending(lease))
+            if chunk == Text("", _frames(chunk)):
+                continue  # Nothing to keep or to tell: it only counts as a frame.
             slot.chunks.append(chunk)
             number = len(slot.chunks)
             self._state.publish(record.name, ReplyExtended(record.head, slot.id, chunk, number - 1, number))

@@ -9,6 +9,7 @@ from session_svc.domain.message import Message, NewMessage, Role, Status
 from session_svc.domain.position import Position
 from session_svc.domain.reply import Chunk, Part, ReplySnapshot, Text, joined
 from session_svc.domain.session import Reply, Session, TitleSource
+from session_svc.domain.weight import chunk_bytes
 from session_svc.storage.redis.connection import Answer
 
 SHOWN_BYTES: Final = 2 * MIB
@@ -106,8 +107,8 @@ def session(row: Sequence[Answer]) -> Session:
 def encode_chunk(chunk: Chunk) -> tuple[str, int, int]:
     """The three arguments reply_write.lua takes for a chunk: its JSON, how many frames it holds, its bytes."""
     if isinstance(chunk, Text):
-        return _text(chunk.text), chunk.frames, len(chunk.text.encode())
-    return f'{{"type":{_text(chunk.type)},"data":{chunk.data}}}', 1, len(chunk.data.encode())
+        return _text(chunk.text), chunk.frames, chunk_bytes(chunk)
+    return f'{{"type":{_text(chunk.type)},"data":{chunk.data}}}', 1, chunk_bytes(chunk)
 
 
 def reply_snapshot(reply: Reply, chunks: Sequence[str]) -> ReplySnapshot:

@@ -48,8 +48,8 @@ class RedisReplyBuffer(ReplyBuffer):
         answer = await self._client.run(Script.REPLY_START, start.session, *arguments)
         if answer[1] == "ended":
             return _end(answer)
-        _, _, epoch, length, accepted = answer
-        return ReplyLease(start.session, start.reply_id, fence, Position(epoch, length), accepted)
+        _, _, epoch, length, *stored = answer
+        return ReplyLease(start.session, start.reply_id, fence, Position(epoch, length), *stored)
 
     async def write(self, lease: ReplyLease, accepted: int, chunks: Sequence[Chunk]) -> int:
         arguments: list[str | int] = [lease.reply_id, lease.fence, accepted]

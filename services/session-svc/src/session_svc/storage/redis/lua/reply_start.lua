@@ -2,7 +2,7 @@
 -- ARGV: 3 name, 4 may be created ('1'), 5 owner if created, 6 expected, 7 reply id, 8 writer key, 9 fence, 10 author,
 --       11 model, 12 lease in ms, 13 ms for which the store has been reachable, 14 title if there is none,
 --       15 awaiting reply (as append.lua), then the messages (see push_messages).
--- Returns 'OK', 'started', epoch, length, frames accepted; or 'OK', 'ended' and so on (see ended_row).
+-- Returns 'OK', 'started', epoch, length, frames accepted, bytes of text, bytes; or 'OK', 'ended' and so on (see ended_row).
 local s, failure = open(ARGV[3])
 if failure then return failure end
 local id, writer, has_messages = ARGV[7], ARGV[8], #ARGV > 15
@@ -14,7 +14,7 @@ if s.exists then
     s.reply.lease, s.reply.lease_until = tonumber(ARGV[12]), NOW + tonumber(ARGV[12])
     redis.call('HSET', s.keys.reply, 'fence', ARGV[9], 'lease', ARGV[12], 'leaseUntil', integer(s.reply.lease_until))
     redis.call('ZADD', DUE, integer(s.reply.lease_until), s.name)
-    return {'OK', 'started', s.epoch, s.length, s.reply.frames}
+    return {'OK', 'started', s.epoch, s.length, s.reply.frames, s.reply.text_bytes, s.reply.bytes}
   end
   local ending = remembered_end(s, id)
   if ending then
@@ -51,4 +51,4 @@ restart_clock(s)
 for index, body in ipairs(events) do publish_message(s, role_of(body), body, first + index - 1) end
 publish(s, 'start', reply_json(s.reply, 'replyId'))
 publish_list(s, created and 'created' or 'updated')
-return {'OK', 'started', s.epoch, s.length, 0}
+return {'OK', 'started', s.epoch, s.length, 0, 0, 0}

@@ -21,12 +21,16 @@ for at = 7, #ARGV, 3 do
   if reply.text_bytes > TEXT_BYTES or reply.bytes > REPLY_BYTES then
     return end_reply(s, 'large', 'the reply exceeded its size', '')
   end
-  local number = redis.call('RPUSH', s.keys.chunks, ARGV[at])
-  local place = ',"replyId":' .. json(reply.id) .. ',"from":' .. integer(number - 1) .. ',"to":' .. integer(number) .. '}'
-  if is_text then
-    publish(s, 'chunk', '{"content":' .. ARGV[at] .. place)
-  else
-    publish(s, 'part', ARGV[at]:sub(1, -2) .. place)
+  -- Nothing is nothing to keep or to tell: it only counts as a frame.
+  if ARGV[at] ~= '""' then
+    local number = redis.call('RPUSH', s.keys.chunks, ARGV[at])
+    local place = ',"replyId":' .. json(reply.id) .. ',"from":' .. integer(number - 1)
+      .. ',"to":' .. integer(number) .. '}'
+    if is_text then
+      publish(s, 'chunk', '{"content":' .. ARGV[at] .. place)
+    else
+      publish(s, 'part', ARGV[at]:sub(1, -2) .. place)
+    end
   end
 end
 reply.frames = reply.frames + frames

@@ -1,7 +1,9 @@
 """A watched session on a terminal."""
 
+import grpc
 from ai_chat_cli.live_view import LiveView
 from ai_chat_client import MESSAGE_STATUS_INTERRUPTED, ROLE_ASSISTANT, ROLE_USER, Message, Session
+from ai_chat_client.errors import UnavailableError
 from aichat.session.v1 import session_pb2 as model
 from aichat.session.v1 import session_service_pb2 as api
 from google.protobuf.message import Message as ProtoMessage
@@ -130,6 +132,16 @@ def test_what_happens_to_the_session_is_said() -> None:
         "the title is now: Two",
         "the session was deleted",
     ]
+
+
+def test_a_lost_connection_is_said_once_and_so_is_its_return() -> None:
+    watched = Watched()
+    error = UnavailableError("gone", reason="UNREACHABLE", code=grpc.StatusCode.UNAVAILABLE)
+    watched.view.lost(error)
+    watched.view.lost(error)
+    watched.see(caught_up=api.WatchCaughtUp())
+    watched.messages(user("m", "hello"))
+    assert watched.notes == ["connection lost, trying again (gone)", "connected again"]
 
 
 def test_escape_sequences_in_a_reply_are_neutralised() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from ai_chat_cli.text import safe, safe_line, sendable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -22,6 +22,7 @@ def test_what_a_terminal_would_obey_is_made_visible(text: str, shown: str) -> No
     assert safe(text) == shown
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_control_character_survives(text: str) -> None:
     assert all(character in "\n\t" or character.isprintable() or ord(character) > 0x9F for character in safe(text))

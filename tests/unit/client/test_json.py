@@ -22,7 +22,7 @@ from ai_chat_client import (
 from ai_chat_client.message_json import from_ms
 from aichat.session.v1.session_pb2 import Reply
 from google.protobuf.duration_pb2 import Duration
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -89,6 +89,7 @@ def test_attributes_that_are_no_object_become_a_string_and_the_line_stays_json(a
     assert message_from_json(text).attributes == attributes
 
 
+@settings(deadline=None)
 @given(content=texts, author=texts, reason=texts, attributes=json_objects, ms=st.integers(0, 253_402_300_799_999))
 def test_a_message_survives_the_way_there_and_back(
     content: str, author: str, reason: str, attributes: dict[str, object], ms: int
@@ -172,17 +173,20 @@ def test_a_session_leaves_out_what_is_unset() -> None:
     assert session_to_json(Session(name="s")) == '{"name":"s","messageCount":0}'
 
 
+@settings(deadline=None)
 @given(json_objects)
 def test_members_are_the_text_between_the_commas(value: dict[str, object]) -> None:
     text = json.dumps(value, indent=2)
     assert {key: json.loads(raw) for key, raw in rawjson.members(text).items()} == value
 
 
+@settings(deadline=None)
 @given(st.lists(json_values, max_size=4))
 def test_items_are_the_text_between_the_commas(value: list[object]) -> None:
     assert [json.loads(raw) for raw in rawjson.items(json.dumps(value, indent=1))] == value
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='{}[]",:1a \n\\', max_size=12))
 def test_what_json_refuses_is_refused(text: str) -> None:
     try:

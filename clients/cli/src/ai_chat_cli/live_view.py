@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from ai_chat_client import AiChatError
 from aichat.session.v1 import session_pb2 as model
 from aichat.session.v1 import session_service_pb2 as api
 from rich.text import Text
@@ -44,6 +45,7 @@ class LiveView:
         self._reply: LiveReply | None = None
         self._after_reset: deque[model.Message] | None = None
         self._title: str | None = None
+        self._is_lost = False
         self._handlers: dict[str, Callable[[api.WatchSessionResponse], None]] = {
             "messages": self._messages,
             "reply_started": self._reply_started,
@@ -60,9 +62,18 @@ class LiveView:
 
     def see(self, event: api.WatchSessionResponse) -> None:
         """One event, in the order in which they come."""
+        if self._is_lost:
+            self._is_lost = False
+            self._note("connected again")
         handler = self._handlers.get(event.WhichOneof("event") or "")
         if handler is not None:
             handler(event)
+
+    def lost(self, error: AiChatError) -> None:
+        """The connection broke, or another attempt to replace it failed: said once, until there is an event again."""
+        if not self._is_lost:
+            self._is_lost = True
+            self._note(f"connection lost, trying again ({error.message})")
 
     def _messages(self, event: api.WatchSessionResponse) -> None:
         for message in event.messages.messages:

@@ -98,15 +98,12 @@ class _Talk:
         )
         while True:
             async with contextlib.aclosing(
-                self._client.watch_session(self._session, after_position=position, on_loss=self._lost)
+                self._client.watch_session(self._session, after_position=position, on_loss=view.lost)
             ) as events:
                 async for event in events:
                     view.see(event)
             # Deleted; whoever writes to it makes it again, and all of that is news.
             position = ""
-
-    def _lost(self, error: AiChatError) -> None:
-        self._screen.note(f"connection lost, trying again ({error.message})")
 
     async def _talk(self) -> None:
         while True:

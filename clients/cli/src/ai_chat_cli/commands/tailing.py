@@ -4,7 +4,7 @@ import shutil
 import sys
 from contextlib import closing
 
-from ai_chat_client import AiChatError, message_to_json
+from ai_chat_client import message_to_json
 from aichat.session.v1 import session_service_pb2 as api
 
 from ai_chat_cli import output
@@ -18,7 +18,7 @@ def tail(invocation: Invocation, name: str | None, last: int, *, follow: bool) -
     view = LiveView(output.show, output.note, width=shutil.get_terminal_size().columns)
     with (
         invocation.client() as client,
-        closing(client.watch_session(session, tail=last, on_loss=_say_lost)) as events,
+        closing(client.watch_session(session, tail=last, on_loss=view.lost)) as events,
     ):
         for event in events:
             if invocation.json:
@@ -29,10 +29,6 @@ def tail(invocation: Invocation, name: str | None, last: int, *, follow: bool) -
             sys.stdout.flush()
             if event.HasField("caught_up") and not follow:
                 return
-
-
-def _say_lost(error: AiChatError) -> None:
-    output.note(f"connection lost ({error.message}); trying again")
 
 
 def _print_messages(event: api.WatchSessionResponse) -> None:

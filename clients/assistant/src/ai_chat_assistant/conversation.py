@@ -1,0 +1,73 @@
+"""What a session says to a model: its system prompt and its last messages."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from ai_chat_client import (
+    MESSAGE_STATUS_UNREADABLE,
+    ROLE_ASSISTANT,
+    ROLE_SYSTEM,
+    ROLE_USER,
+    AsyncClient,
+    Message,
+    Session,
+)
+
+from ai_chat_assistant.providers.base import Role, Turn
+
+_ROLES: Final[dict[int, Role]] = {ROLE_USER: "user", ROLE_ASSISTANT: "assistant", ROLE_SYSTEM: "system"}
+_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A session at one moment, `position`."""
+
+    session: Session
+    position: str
+    messages: tuple[Message, ...]
+
+    @property
+    def asked_at(self) -> float | None:
+        """When the last USER message was written, in seconds since 1970; None: there is none that says."""
+        for message in reversed(self.messages):
+            if message.role == ROLE_USER:
+                return message.create_time.ToMilliseconds() / 1000 if message.HasField("create_time") else None
+        return None
+
+    def turns(self, system_prompt: str) -> list[Turn]:
+        """For the model; without what is no talk: tools' results, unreadable and empty messages."""
+        said = [Turn("system", system_prompt)] if system_prompt else []
+        for message in self.messages:
+            role = _ROLES.get(message.role)
+            if role and message.content and message.status != MESSAGE_STATUS_UNREADABLE:
+                said.append(Turn(role, message.content))
+        return said
+
+
+async def read(client: AsyncClient, name: str, *, history: int) -> Conversation:
+    """The last `history` messages of a session. Raises AiChatError."""
+    snapshot = await client.get_snapshot(name, tail=history)
+    return Conversation(snapshot.session, snapshot.position, tuple(snapshot.messages))
+
+
+async def system_prompt(client: AsyncClient, conversation: Conversation, default: str) -> str:
+    """What to put before the messages: the session's first SYSTEM message, unless it is among them; else `default`.
+
+    Raises AiChatError, POSITION_CONFLICT when the session is cleared or shortened meanwhile.
+    """
+    begins = conversation.messages[0].sequence if conversation.messages else 1
+    if begins > 1:
+        earlier = client.messages(conversation.session.name, page_size=_PAGE)
+        async for message in earlier:
+            if message.sequence >= begins:
+                break
+            if message.role == ROLE_SYSTEM:
+                return message.content
+        await earlier.aclose()
+    return "" if _has_system(conversation.messages) else default
+
+
+def _has_system(messages: Iterable[Message]) -> bool:
+    return any(message.role == ROLE_SYSTEM for message in messages)

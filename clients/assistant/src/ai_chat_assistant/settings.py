@@ -1,0 +1,53 @@
+"""The assistant's settings; see the README for each."""
+
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from aichat_runtime.settings import ProgramSettings
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+ECHO: Final = "echo"
+"""As a model's name: no model, the echo."""
+
+
+class AssistantSettings(ProgramSettings):
+    """What the assistant reads from its environment."""
+
+    session_svc_address: str = Field("localhost:50051", min_length=1)
+    session_svc_tls_ca: str | None = Field(None, description="a PEM file; with it, or https://, the way is encrypted")
+    assistant_token: SecretStr | None = Field(None, description="sent to session-svc")
+    assistant_name: str = Field("assistant", min_length=1, max_length=256, description="its author name, its label")
+    assistant_model: str | None = Field(None, max_length=256, description="none: echo")
+    assistant_system_prompt: str = Field("", description="where a session has no SYSTEM message")
+    assistant_history: int = Field(50, ge=1, le=1000, description="how many messages the model is given")
+    assistant_max_age: float = Field(600, gt=0, description="seconds after which a question is no longer answered")
+    assistant_concurrency: int = Field(8, ge=1, le=1000, description="replies at once")
+    assistant_stall_seconds: float = Field(60, gt=0, le=3600, description="a model that says nothing for so long")
+    openai_base_url: str | None = None
+    openai_api_key: SecretStr | None = None
+
+    @field_validator("openai_base_url")
+    @classmethod
+    def _base_url_is_one(cls, value: str | None) -> str | None:
+        if value is not None and not (value.startswith(("http://", "https://")) and urlsplit(value).hostname):
+            raise ValueError("no URL of a server; write for example http://localhost:11434/v1 (Ollama)")
+        return value
+
+    @model_validator(mode="after")
+    def _a_model_has_a_server(self) -> Self:
+        if self.assistant_model not in {None, ECHO} and not self.has_model_server:
+            raise ValueError(
+                "ASSISTANT_MODEL: there is no server for it; set OPENAI_API_KEY (OpenAI itself), "
+                "or OPENAI_BASE_URL, for example http://localhost:11434/v1 (Ollama)"
+            )
+        return self
+
+    @property
+    def has_model_server(self) -> bool:
+        """Whether models can be asked at all."""
+        return self.openai_base_url is not None or self.openai_api_key is not None
+
+    @property
+    def session_svc_tls(self) -> bool:
+        """Whether session-svc is reached by TLS: where a CA is given or the address says so, not by its distance."""
+        return self.session_svc_tls_ca is not None or self.session_svc_address.startswith("https://")

@@ -283,13 +283,3 @@ def test_an_author_that_is_no_name_is_refused(stub: SessionServiceStub, name: st
     with fails() as failure:
         stub.AppendMessages(append(name, say()), metadata=(("ai-chat-author", author),))
     assert failure.violations[0][0] == "ai-chat-author"
-
-
-def test_replies_are_refused_until_they_are_served(stub: SessionServiceStub, name: str) -> None:
-    with fails() as failure:
-        stub.StopReply(api.StopReplyRequest(session=name))
-    assert failure.status is grpc.StatusCode.UNIMPLEMENTED
-    assert "AppendMessages" in failure.text
-    with fails() as failure:
-        next(stub.StreamReply(iter([api.StreamReplyRequest()])))
-    assert failure.status is grpc.StatusCode.UNIMPLEMENTED

@@ -54,7 +54,6 @@ EXAMPLES: list[SessionServiceError] = [
     failures.StoreUnavailable(),
     failures.Draining(1.5),
     errors.TooManyStreams(5),
-    errors.NotServed("not yet"),
     errors.Unexpected(),
 ]
 

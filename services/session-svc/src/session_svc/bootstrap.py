@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from session_svc.application.foreign import ForeignWrites
 from session_svc.application.maintenance import Maintenance
 from session_svc.application.messages import Messages
+from session_svc.application.replies import Replies
 from session_svc.application.sessions import Sessions
 from session_svc.application.watch import SessionWatch
 from session_svc.application.watch_list import ListWatch
@@ -17,7 +18,7 @@ from session_svc.bus.base import StreamBus
 from session_svc.bus.memory import InMemoryStreamBus
 from session_svc.bus.redis import RedisStreamBus
 from session_svc.settings import SessionServiceSettings
-from session_svc.storage.base import MessageHistory, SessionStore
+from session_svc.storage.base import MessageHistory, ReplyBuffer, SessionStore
 from session_svc.storage.memory import InMemoryStorage
 from session_svc.storage.redis import open_storage
 from session_svc.transport import server
@@ -32,6 +33,7 @@ class Backend:
     """The adapters behind the ports."""
 
     history: MessageHistory
+    replies: ReplyBuffer
     store: SessionStore
     bus: StreamBus
 
@@ -52,12 +54,12 @@ async def open_backend(settings: SessionServiceSettings) -> AsyncIterator[Backen
     if not settings.redis_enabled:
         bus = InMemoryStreamBus()
         memory = InMemoryStorage(bus, default_ttl_ms=settings.default_ttl_ms)
-        yield Backend(memory.history, memory.store, bus)
+        yield Backend(memory.history, memory.replies, memory.store, bus)
         return
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(open_storage(settings.redis_dsn(), settings.default_ttl_ms))
         redis_bus = await stack.enter_async_context(RedisStreamBus(settings.redis_dsn()))
-        yield Backend(redis.history, redis.store, redis_bus)
+        yield Backend(redis.history, redis.replies, redis.store, redis_bus)
 
 
 @asynccontextmanager
@@ -70,6 +72,7 @@ async def build(backend: Backend) -> AsyncIterator[Service]:
     servicer = SessionServicer(
         Sessions(backend.store),
         Messages(backend.history),
+        Replies(backend.replies, backend.bus),
         SessionWatch(backend.history, backend.store, backend.bus, foreign),
         ListWatch(backend.bus),
     )

@@ -5,7 +5,7 @@ every call.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import perf_counter
@@ -145,6 +145,17 @@ class Calls:
 
         return call
 
+    def conversation(
+        self, name: str, handler: StreamHandler[AsyncIterator[Request], Response]
+    ) -> Callable[[AsyncIterator[Request | Refused], Context], Awaitable[None]]:
+        """Wraps the handler of a call with many requests and many answers."""
+        call = self.stream(name, handler)
+
+        async def converse(requests: AsyncIterator[Request | Refused], context: Context) -> None:
+            await call(_readable(requests), context)
+
+        return converse
+
     async def drain(self, seconds: float) -> None:
         """Refuses new calls and lets those under way end; streams are ended at random moments within `seconds`.
 
@@ -195,6 +206,14 @@ class Calls:
     def _left(self) -> None:
         if self._draining and not self._unary and not self._streams:
             self._drained.set()
+
+
+async def _readable(requests: AsyncIterator[Request | Refused]) -> AsyncIterator[Request]:
+    """The requests of a conversation. Raises why one was refused."""
+    async for request in requests:
+        if isinstance(request, Refused):
+            raise request.error
+        yield request
 
 
 def _identify(context: Context) -> str:

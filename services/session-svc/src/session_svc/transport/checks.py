@@ -12,6 +12,7 @@ from session_svc.domain import limits, names
 from session_svc.domain.errors import InvalidField, InvalidName, TooLarge
 from session_svc.domain.session import NEVER
 
+_PART_TYPE: Final = re.compile(r"[a-z0-9.\-]{1,64}", re.ASCII)
 _ID: Final = re.compile(rf"[A-Za-z0-9._:\-]{{1,{limits.ID_CHARACTERS}}}", re.ASCII)
 _UTF8_MAX: Final = 4
 _NANOS_PER_MS: Final = 1_000_000
@@ -83,12 +84,31 @@ def ttl(duration: Duration) -> int:
     """A time to live in ms; NEVER for 0."""
     if not duration.seconds and not duration.nanos:
         return NEVER
-    if abs(duration.nanos) >= _NANOS or duration.seconds * duration.nanos < 0:
-        raise InvalidField("ttl", "not a duration")
-    milliseconds = duration.seconds * 1000 + duration.nanos // _NANOS_PER_MS
+    milliseconds = _milliseconds(duration, "ttl")
     if not limits.TTL_MIN_MS <= milliseconds <= limits.TTL_MAX_MS:
         raise InvalidField("ttl", "use 1 second to 10 years, or 0 for never")
     return milliseconds
+
+
+def lease(duration: Duration, field: str) -> int:
+    """How long a reply's slot is held without a frame, in ms."""
+    milliseconds = _milliseconds(duration, field)
+    if not limits.LEASE_MIN_MS <= milliseconds <= limits.LEASE_MAX_MS:
+        raise InvalidField(field, "use 1 to 60 seconds, or leave it out for 15")
+    return milliseconds
+
+
+def part_type(text: str, field: str) -> str:
+    """What kind of part it is."""
+    if not _PART_TYPE.fullmatch(text):
+        raise InvalidField(field, "use 1 to 64 of a-z 0-9 . -")
+    return text
+
+
+def _milliseconds(duration: Duration, field: str) -> int:
+    if abs(duration.nanos) >= _NANOS or duration.seconds * duration.nanos < 0:
+        raise InvalidField(field, "not a duration")
+    return duration.seconds * 1000 + duration.nanos // _NANOS_PER_MS
 
 
 def time(timestamp: Timestamp, field: str) -> int:

@@ -27,10 +27,6 @@ class TooManyStreams(SessionServiceError):
         super().__init__(f"this server has {limit} open streams, as many as it takes; try again, or another one")
 
 
-class NotServed(SessionServiceError):
-    """A call of the API that this version does not serve."""
-
-
 class Unexpected(SessionServiceError):
     """A defect; the details are in the log only."""
 
@@ -80,7 +76,6 @@ TABLE: Final[dict[type[SessionServiceError], Rule]] = {
     TooManyStreams: Rule(_EXHAUSTED, errors_pb2.ERROR_REASON_TOO_MANY_STREAMS),
     failures.StoreUnavailable: Rule(_UNAVAILABLE, errors_pb2.ERROR_REASON_STORE_UNAVAILABLE),
     failures.Draining: Rule(_UNAVAILABLE, errors_pb2.ERROR_REASON_DRAINING),
-    NotServed: Rule(grpc.StatusCode.UNIMPLEMENTED, errors_pb2.ERROR_REASON_INTERNAL),
     Unexpected: Rule(grpc.StatusCode.INTERNAL, errors_pb2.ERROR_REASON_INTERNAL),
 }
 

@@ -69,17 +69,17 @@ def new_messages(given: Sequence[pb.Message]) -> list[NewMessage]:
         raise InvalidField(
             "messages", f"{len(given)} messages; send 1 to {limits.MESSAGES_PER_APPEND} at once, more in several calls"
         )
-    return [_new_message(message, place) for place, message in enumerate(given)]
+    return [new_message(message, f"messages[{place}].") for place, message in enumerate(given)]
 
 
-def _new_message(message: pb.Message, place: int) -> NewMessage:
+def new_message(message: pb.Message, field: str) -> NewMessage:
+    """A message as a writer gives it; `field` stands before the names of its fields in errors."""
     role = ROLES.get(message.role)
     if role is None:
-        raise InvalidField(f"messages[{place}].role", "not known; use USER, ASSISTANT, SYSTEM or TOOL")
+        raise InvalidField(field + "role", "not known; use USER, ASSISTANT, SYSTEM or TOOL")
     status = WRITABLE.get(message.status)
     if status is None:
-        raise InvalidField(f"messages[{place}].status", "not for writers; use COMPLETE, INTERRUPTED or FAILED")
-    field = f"messages[{place}]."
+        raise InvalidField(field + "status", "not for writers; use COMPLETE, INTERRUPTED or FAILED")
     return NewMessage(
         role,
         checks.size(message.content, limits.CONTENT_BYTES, field + "content"),

@@ -1,13 +1,16 @@
 """The domain into responses of the proto."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from aichat.session.v1 import session_pb2 as pb
 from aichat.session.v1 import session_service_pb2 as api
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from session_svc.application.messages import MessageListing
 from session_svc.application.sessions import SessionListing
+from session_svc.application.sizes import sendable
 from session_svc.application.watch import CaughtUp, Delivered, Forget, Heartbeat, Observation
 from session_svc.application.watch_list import ListAgain, ListChange
 from session_svc.domain.events import (
@@ -19,7 +22,8 @@ from session_svc.domain.events import (
     SessionRemoved,
     Updated,
 )
-from session_svc.domain.message import Message, Role, Status
+from session_svc.domain.message import Message, Receipt, Role, Status
+from session_svc.domain.reply import Chunk, ReplyEnd, ReplyLease, ReplySnapshot, Text
 from session_svc.domain.session import Appended, Reply, Session, Snapshot, TitleSource, Truncated
 
 ROLES: Final = {
@@ -96,9 +100,7 @@ def message(known: Message) -> pb.Message:
 def appended(outcome: Appended) -> api.AppendMessagesResponse:
     """What a writer is told."""
     result = api.AppendMessagesResponse(position=str(outcome.position), session=session(outcome.session))
-    for receipt in outcome.receipts:
-        kept = result.messages.add(id=receipt.id, sequence=receipt.sequence)
-        _set_time(kept.create_time, receipt.create_time)
+    _add_receipts(result.messages, outcome.receipts)
     return result
 
 
@@ -124,8 +126,45 @@ def snapshot(known: Snapshot) -> api.GetSnapshotResponse:
     return api.GetSnapshotResponse(
         session=session(known.session),
         messages=map(message, known.messages),
+        reply=reply_snapshot(known.reply) if known.reply else None,
         position=str(known.session.position),
     )
+
+
+def reply_snapshot(known: ReplySnapshot) -> api.ReplySnapshot:
+    """A reply in progress, whole."""
+    return api.ReplySnapshot(
+        id=known.id,
+        author=known.author,
+        model=known.model,
+        chunks=map(chunk, known.chunks),
+        next_chunk=known.next_chunk,
+    )
+
+
+def chunk(known: Chunk) -> pb.Chunk:
+    """One piece of a reply."""
+    if isinstance(known, Text):
+        return pb.Chunk(text=known.text)
+    return pb.Chunk(part=pb.Part(type=known.type, data=known.data))
+
+
+def reply_frame(told: ReplyLease | ReplyEnd) -> api.StreamReplyResponse:
+    """What the writer of a reply is told."""
+    frame = api.StreamReplyResponse()
+    if isinstance(told, ReplyLease):
+        frame.started.reply_id = told.reply_id
+        frame.started.position = str(told.position)
+        frame.started.accepted = told.accepted
+    else:
+        frame.finished.position = str(told.position)
+        _add_receipts(frame.finished.messages, told.receipts)
+    return frame
+
+
+def stopped(kept: Message | None) -> api.StopReplyResponse:
+    """What was kept of a stopped reply."""
+    return api.StopReplyResponse(message=message(sendable(kept)) if kept else None)
 
 
 def observation(seen: Observation) -> api.WatchSessionResponse:
@@ -167,6 +206,11 @@ def list_change(change: ListChange) -> api.WatchSessionsResponse:
         case Heartbeat():
             frame.heartbeat.SetInParent()
     return frame
+
+
+def _add_receipts(messages: RepeatedCompositeFieldContainer[pb.Message], receipts: Iterable[Receipt]) -> None:
+    for receipt in receipts:
+        _set_time(messages.add(id=receipt.id, sequence=receipt.sequence).create_time, receipt.create_time)
 
 
 def _set_time(field: Timestamp, milliseconds: int) -> None:

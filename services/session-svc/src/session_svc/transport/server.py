@@ -63,10 +63,15 @@ def listen(server: grpc.aio.Server, address: Address) -> Address:
 
 
 def _handler(method: MethodDescriptor, servicer: SessionServicer, calls: Calls) -> "grpc.RpcMethodHandler[Any, Any]":
-    wrap = calls.stream if method.server_streaming else calls.unary
+    kind = method.client_streaming, method.server_streaming
+    wraps: dict[tuple[bool, bool], Callable[..., Any]] = {
+        (False, False): calls.unary,
+        (False, True): calls.stream,
+        (True, True): calls.conversation,
+    }
     request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
-    return _HANDLERS[method.client_streaming, method.server_streaming](
-        wrap(method.name, getattr(servicer, _WORD.sub(r"_\1", method.name).lower())),
+    return _HANDLERS[kind](
+        wraps[kind](method.name, getattr(servicer, _WORD.sub(r"_\1", method.name).lower())),
         request_deserializer=reader(request.FromString),
         response_serializer=response.SerializeToString,
     )

@@ -1,6 +1,7 @@
 """The service of the proto: each call into its use case and back."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -11,30 +12,38 @@ from google.protobuf.empty_pb2 import Empty
 
 from session_svc.application import places
 from session_svc.application.messages import Messages
+from session_svc.application.replies import Replies
 from session_svc.application.sessions import Sessions
 from session_svc.application.watch import SessionWatch
 from session_svc.application.watch_list import ListWatch
 from session_svc.domain import limits
+from session_svc.domain.errors import InvalidField
 from session_svc.storage.base import Expected
-from session_svc.transport import caller, checks, requests, responses
-from session_svc.transport.errors import NotServed
+from session_svc.transport import caller, checks, reply_requests, requests, responses
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _Conditional = (
     api.DeleteSessionRequest | api.ClearSessionRequest | api.TruncateSessionRequest | api.AppendMessagesRequest
 )
 
-_NO_REPLIES: Final = "this version does not serve replies; append whole messages with AppendMessages"
+START_SECONDS: Final = 10.0
+"""How long a stream may be open before its first frame."""
 
 
 class SessionServicer:
     """One method for each call of the proto. Raises failures of the domain; `Calls` makes statuses of them."""
 
     def __init__(
-        self, sessions: Sessions, messages: Messages, session_watch: SessionWatch, list_watch: ListWatch
+        self,
+        sessions: Sessions,
+        messages: Messages,
+        replies: Replies,
+        session_watch: SessionWatch,
+        list_watch: ListWatch,
     ) -> None:
         self._sessions = sessions
         self._messages = messages
+        self._replies = replies
         self._session_watch = session_watch
         self._list_watch = list_watch
 
@@ -99,12 +108,18 @@ class SessionServicer:
         tail = checks.count(request.tail, 0, limits.SNAPSHOT_TAIL, "tail")
         return responses.snapshot(await self._messages.snapshot(checks.name(request.session, "session"), tail=tail))
 
-    async def stop_reply(self, _request: api.StopReplyRequest, _: Context) -> api.StopReplyResponse:
-        raise NotServed(_NO_REPLIES)
+    async def stop_reply(self, request: api.StopReplyRequest, _: Context) -> api.StopReplyResponse:
+        name, reply_id = checks.name(request.session, "session"), checks.identifier(request.reply_id, "reply_id")
+        return responses.stopped(await self._replies.stop(name, reply_id))
 
-    async def stream_reply(self, _requests: object, _: Context) -> AsyncGenerator[api.StreamReplyResponse, None]:
-        raise NotServed(_NO_REPLIES)
-        yield  # Makes this a generator, as every handler of a stream is.
+    async def stream_reply(
+        self, frames: AsyncIterator[api.StreamReplyRequest], context: Context
+    ) -> AsyncGenerator[api.StreamReplyResponse, None]:
+        author = caller.author(context.invocation_metadata())
+        start = reply_requests.reply_start(await _first(frames), author)
+        async with aclosing(self._replies.write(start, reply_requests.reply_frames(frames))) as outcomes:
+            async for outcome in outcomes:
+                yield responses.reply_frame(outcome)
 
     async def watch_session(
         self, request: api.WatchSessionRequest, _: Context
@@ -120,6 +135,16 @@ class SessionServicer:
         async with aclosing(self._list_watch.watch(requests.session_filter(request))) as changes:
             async for change in changes:
                 yield responses.list_change(change)
+
+
+async def _first(frames: AsyncIterator[api.StreamReplyRequest]) -> api.StreamReplyRequest:
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            return await anext(frames)
+    except TimeoutError:
+        raise InvalidField("start", f"none came within {START_SECONDS:.0f} s; send it at once") from None
+    except StopAsyncIteration:
+        raise InvalidField("start", "missing; it is the first frame of a stream") from None
 
 
 def _expected(request: _Conditional) -> Expected:

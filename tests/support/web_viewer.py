@@ -59,6 +59,11 @@ class WebViewer:
         return self._stream.last_id
 
     @property
+    def comments(self) -> int:
+        """How many comments came: heartbeats."""
+        return self._stream.comments
+
+    @property
     def retry(self) -> int | None:
         """Milliseconds to wait before reconnecting, as last told."""
         return self._stream.retry
@@ -90,6 +95,10 @@ class WebViewer:
         """Returns the first event of this type, once it has come."""
         await self.until(lambda: kind in self.types, kind)
         return self.events[self.types.index(kind)]
+
+    async def until_ended(self) -> None:
+        """Returns once the connection is over, in order or not."""
+        await self.until(lambda: self.ended or self.broken, "the end")
 
     async def _read(self, response: httpx.Response) -> None:
         try:

@@ -307,13 +307,18 @@ class Hub(Listener):
         leaving = list(self._seats)
         moments = sorted(random.uniform(0, seconds) for _ in leaving)  # noqa: S311 - Spreads load only.
         for moment, viewer in zip(moments, leaving, strict=True):
-            await asyncio.sleep(start + moment - time.monotonic())
+            if await self._is_empty_within(start + moment - time.monotonic()):
+                return
             viewer.finish(_goodbye())
+        if not await self._is_empty_within(LAST_WORDS_SECONDS):
+            for viewer in tuple(self._seats):
+                viewer.disconnect()
+
+    async def _is_empty_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_SECONDS):
+            async with asyncio.timeout(max(0.0, seconds)):
                 await self._empty.wait()
-        for viewer in tuple(self._seats):
-            viewer.disconnect()
+        return self._empty.is_set()
 
 
 def _status(*, up: bool) -> bytes:

@@ -14,6 +14,8 @@ from ai_chat_cli.failure import CliError, ExitCode
 
 def main() -> None:
     """Runs `ai-chat` with this process's arguments and exits."""
+    # gRPC's core would write its own lines to stderr; what matters of them is in the error.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(run(sys.argv[1:]))
 
 

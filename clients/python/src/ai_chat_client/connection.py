@@ -34,7 +34,8 @@ class Connection:
             self.endpoint = Endpoint.parse(server, tls=tls)
         except ValueError as error:
             raise ConfigurationError(str(error)) from None
-        self.server = server
+        # As it is named in errors: one who meant the other kind of server sees it there.
+        self.server = f"{server} (TLS)" if self.endpoint.tls else server
         if token and not self.endpoint.tls and not self.endpoint.local and not insecure:
             raise ConfigurationError(
                 f"refusing to send the token to {server} without encryption: anyone on the way could read it. "

@@ -10,8 +10,8 @@ from session_svc.domain.events import Deleted, SessionRemoved
 from session_svc.domain.session import NEVER, NewSession, Session, SessionChange
 
 HOUR = 3_600_000
-SOON = 200
-"""A ttl in ms short enough to wait for."""
+SOON = 800
+"""A ttl in ms: short enough to wait for, long enough for a busy machine to do something before."""
 
 Write = Callable[[Backend], Awaitable[object]]
 

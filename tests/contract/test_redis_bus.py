@@ -276,6 +276,27 @@ class TestLosing:
                     except StoreUnavailable:
                         continue
 
+    async def test_nobody_joins_a_channel_whose_connection_is_lost(self, server: RedisServer) -> None:
+        async with (
+            RedisStreamBus(server.url, Patience(confirm=0.3, reconnect=0.1)) as bus,
+            bus.session("talk") as events,
+        ):
+            with capture_logs() as logs:
+                server.kill()
+                await until(lambda: something_in(logs))
+            with pytest.raises(StoreUnavailable):
+                await first_event(bus, "talk")
+            server.start()
+            assert await next_of(events) is Gap.LOST
+
+    async def test_a_channel_nobody_listens_to_is_not_asked_for_again(self, bus: RedisStreamBus, redis: Redis) -> None:
+        async with bus.sessions() as changes:
+            async with bus.session("talk"):
+                pass
+            await kill_subscribers(redis)
+            assert await next_of(changes) is Gap.LOST
+            assert await channels(redis) == {"ai-chat:sessions"}
+
     async def test_an_outage_is_logged_once_however_long(self, server: RedisServer) -> None:
         server.kill()
         with capture_logs() as logs:

@@ -38,7 +38,8 @@ export async function refusal(response) {
   } catch {
     // A proxy's own page, say; the status has to do.
   }
-  const text = problem.detail || problem.title || `The server answered ${response.status} ${response.statusText}`.trim();
+  const text =
+    problem.detail || problem.title || `The server answered ${response.status} ${response.statusText}`.trim();
   return new ApiError(response.status, problem.reason || "HTTP", text, {
     retryAfter: retryAfter(response),
     position: response.headers.get("Session-Position"),
@@ -51,7 +52,11 @@ async function request(method, path, { body, headers = {}, signal } = {}) {
   try {
     response = await fetch(path, {
       method,
-      headers: { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+      headers: {
+        Accept: "application/json",
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        ...headers,
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
       cache: "no-store",
@@ -62,7 +67,8 @@ async function request(method, path, { body, headers = {}, signal } = {}) {
   } catch (error) {
     if (error instanceof ApiError || signal?.aborted) throw error;
     if (deadline.aborted) throw new ApiError(0, "TIMEOUT", "The server did not answer in time.");
-    if (error instanceof SyntaxError) throw new ApiError(response?.status ?? 0, "HTTP", "The server's answer could not be read.");
+    if (error instanceof SyntaxError)
+      throw new ApiError(response?.status ?? 0, "HTTP", "The server's answer could not be read.");
     throw new ApiError(0, "NETWORK", "The server cannot be reached.");
   }
 }
@@ -93,7 +99,9 @@ const sessionPath = (name) => `api/sessions/${encodeURIComponent(name)}`;
 
 /** One page of sessions, latest activity first; `cursor` is null on the last. */
 export async function listSessions({ limit, cursor, text, signal }) {
-  const { response, value } = await request("GET", `api/sessions${query({ limit, cursor, q: text || null })}`, { signal });
+  const { response, value } = await request("GET", `api/sessions${query({ limit, cursor, q: text || null })}`, {
+    signal,
+  });
   return { sessions: value ?? [], cursor: linkParameter(response, "next", "cursor") };
 }
 
@@ -103,7 +111,9 @@ export async function getSession(name, signal) {
 
 /** The newest `limit` messages before `before`, oldest first, and the session's head when they were read. */
 export async function listMessages(name, { limit, before, signal }) {
-  const { response, value } = await request("GET", `${sessionPath(name)}/messages${query({ limit, before })}`, { signal });
+  const { response, value } = await request("GET", `${sessionPath(name)}/messages${query({ limit, before })}`, {
+    signal,
+  });
   return {
     messages: value ?? [],
     position: response.headers.get("Session-Position") ?? "",
@@ -117,7 +127,10 @@ export async function createSession(body) {
 
 /** Append messages; the same `key` twice appends once. */
 export async function appendMessages(name, messages, key) {
-  const { value } = await request("POST", `${sessionPath(name)}/messages`, { body: { messages }, headers: { "Idempotency-Key": key } });
+  const { value } = await request("POST", `${sessionPath(name)}/messages`, {
+    body: { messages },
+    headers: { "Idempotency-Key": key },
+  });
   return value;
 }
 

@@ -22,10 +22,16 @@ import { Topbar } from "./topbar.js";
 const ANNOUNCED = 240; // Characters of a new message that are read out.
 const STALE_MS = 15_000; // Without a stream, what is shown is read again so often at most.
 
+/** What is shown of notices and of messages on their way. @type {WeakMap<object, HTMLElement>} */
+const views = new WeakMap();
 const sessions = new SessionList();
 const outbox = new Outbox();
 const stream = config.canStream
-  ? new LiveStream({ onEvent: take, onOpen: streamOpened, onState: (state, problem) => connection.setStream(state, problem) })
+  ? new LiveStream({
+      onEvent: take,
+      onOpen: streamOpened,
+      onState: (state, problem) => connection.setStream(state, problem),
+    })
   : null;
 const connection = new ConnectionBar(() => stream?.retryNow());
 const conversation = new Conversation(stream);
@@ -86,16 +92,32 @@ function streamOpened() {
 function pending() {
   const { name, log, notices } = conversation;
   for (const { key } of outbox.of(name)) if (log.has(key)) outbox.drop(key);
-  const failures = notices.map((words) => element("p", { class: "ending ending-failed notice", role: "alert" }, icon("alert"), element("span", {}, words)));
-  const outgoing = outbox.of(name).map((item) => outgoingView(item, {
+  return [
+    ...notices.map((notice) => shown(notice, noticeView)),
+    ...outbox.of(name).map((item) => shown(item, sendingView)),
+  ];
+}
+
+// The same node as long as it tells the same: an alert that is put in again is read out again.
+function shown(item, view) {
+  let node = views.get(item);
+  if (!node) views.set(item, (node = view(item)));
+  return node;
+}
+
+function noticeView({ words }) {
+  return element("p", { class: "ending ending-failed", role: "alert" }, icon("alert"), element("span", {}, words));
+}
+
+function sendingView(item) {
+  return outgoingView(item, {
     retry: () => outbox.retry(item.key),
     discard: () => outbox.drop(item.key),
     edit: () => {
       outbox.drop(item.key);
       composer.edit(item.content);
     },
-  }));
-  return [...failures, ...outgoing];
+  });
 }
 
 function render() {
@@ -103,26 +125,26 @@ function render() {
   topbar.show(name, session ?? (state === "loading" ? sessions.get(name) : null) ?? null);
   const waiting = outbox.of(name).length;
   const instead = placeholder(conversation, waiting, { create, retry: () => conversation.retry() });
-  const shown = `${state} ${name} ${instead === null}`;
-  if (byId("placeholder").dataset.shown !== shown) {
-    byId("placeholder").dataset.shown = shown;
+  const telling = `${state} ${name} ${instead === null}`;
+  if (byId("placeholder").dataset.telling !== telling) {
+    byId("placeholder").dataset.telling = telling;
     byId("placeholder").replaceChildren(...(instead ? [instead] : []));
   }
   byId("placeholder").hidden = instead === null;
   byId("scroller").hidden = instead !== null;
-  byId("history-top").replaceChildren(...historyTop(
-    { log, loadingOlder: conversation.loadingOlder, messagesShown: log.messages.length > 0 },
-    () => conversation.older(),
-  ));
+  byId("history-top").replaceChildren(
+    ...historyTop({ log, loadingOlder: conversation.loadingOlder, messagesShown: log.messages.length > 0 }, () =>
+      conversation.older(),
+    ),
+  );
   renderFoot(name, state);
   timeline.update();
 }
 
 function renderFoot(name, state) {
-  const exists = conversation.session !== null || state === "ready";
-  const mayWrite = name !== null && state !== "loading" && state !== "failed" && (exists || isNewName(name));
   const foot = byId("foot-content");
-  byId("foot").hidden = name === null || state === "failed" || !(mayWrite || state === "loading");
+  const exists = conversation.session !== null || state === "ready";
+  byId("foot").hidden = name === null || state === "failed" || !(exists || state === "loading" || isNewName(name));
   if (name === null) return;
   if (!config.canWrite) {
     if (foot.dataset.session !== name) foot.replaceChildren(readOnly(name));
@@ -135,16 +157,20 @@ function renderFoot(name, state) {
 
 function newSession() {
   ask({
-    title: "New session", action: "Create",
+    title: "New session",
+    action: "Create",
     fields: [
       {
-        name: "name", label: "Name", hint: "Letters, digits and . _ - @ : ~ · left empty, one is made up",
+        name: "name",
+        label: "Name",
+        hint: "Letters, digits and . _ - @ : ~ · left empty, one is made up",
         properties: { maxlength: 128, placeholder: "my-project", spellcheck: "false", autocapitalize: "none" },
       },
       { name: "title", label: "Title", hint: "Optional; what people see in the list", properties: { maxlength: 200 } },
     ],
     submit: async ({ name, title }) => {
-      if (name && !isNewName(name)) throw new Error("A name starts with a letter or digit; then letters, digits and . _ - @ : ~ may follow.");
+      if (name && !isNewName(name))
+        throw new Error("A name starts with a letter or digit; then letters, digits and . _ - @ : ~ may follow.");
       const body = { ...(name ? { name } : {}), ...(title.trim() ? { title: title.trim() } : {}) };
       const session = await createSession(body);
       sessions.put(session);

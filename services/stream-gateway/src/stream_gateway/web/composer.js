@@ -11,7 +11,11 @@ const MOST_HEIGHT_PX = 240;
 export class Composer {
   #session = null;
   #problem = element("p", { class: "composer-problem", role: "alert" });
-  #send = element("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)", disabled: true }, icon("send"));
+  #send = element(
+    "button",
+    { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)", disabled: true },
+    icon("send"),
+  );
   #author = element("button", { type: "button", class: "as", on: { click: () => this.#askAuthor() } });
 
   /** @param {import("./outbox.js").Outbox} outbox @param {() => void} sent called when a message was handed over */
@@ -19,10 +23,19 @@ export class Composer {
     this.outbox = outbox;
     this.sent = sent;
     this.input = element("textarea", {
-      id: "message", rows: 1, "aria-label": "Message", placeholder: "Write a message", autocomplete: "off", enterkeyhint: "send",
+      id: "message",
+      rows: 1,
+      "aria-label": "Message",
+      placeholder: "Write a message",
+      autocomplete: "off",
+      enterkeyhint: "send",
       "aria-describedby": "composer-hint",
     });
-    const hint = element("span", { class: "composer-hint", id: "composer-hint" }, "Enter sends, Shift+Enter starts a new line");
+    const hint = element(
+      "span",
+      { class: "composer-hint", id: "composer-hint" },
+      "Enter sends, Shift+Enter starts a new line",
+    );
     this.node = element(
       "form",
       { class: "composer", "aria-label": "Write a message" },
@@ -107,12 +120,16 @@ export class Composer {
   }
 
   #showAuthor() {
-    this.#author.replaceChildren(this.author ? "as " : "Add your name", this.author && element("strong", {}, this.author));
+    this.#author.replaceChildren(
+      this.author ? "as " : "Add your name",
+      this.author && element("strong", {}, this.author),
+    );
   }
 
   #askAuthor() {
     ask({
-      title: "Your name", action: "Save",
+      title: "Your name",
+      action: "Save",
       text: "It stands above the messages that you send from this browser.",
       fields: [{ name: "author", label: "Name", value: this.author, properties: { maxlength: 64 } }],
       submit: async ({ author }) => {
@@ -129,17 +146,27 @@ export class Composer {
  * @param {{retry: () => void, discard: () => void, edit: () => void}} actions
  */
 export function outgoingView({ content, author, state, problem }, { retry, discard, edit }) {
-  const words = { waiting: problem ? `Not sent yet: ${problem}` : "Waiting to be sent…", sending: "Sending…", sent: "Sent", refused: `Not sent: ${problem}` }[state];
-  const button = (label, action) => element("button", { type: "button", class: "button small", on: { click: action } }, label);
+  const words = {
+    waiting: problem ? `Not sent yet: ${problem}` : "Waiting to be sent…",
+    sending: "Sending…",
+    sent: "Sent",
+    refused: `Not sent: ${problem}`,
+  }[state];
+  const button = (label, action) =>
+    element("button", { type: "button", class: "button small", on: { click: action } }, label);
   return element(
     "article",
     { class: `message role-user outgoing outgoing-${state}`, "aria-label": "Message on its way" },
     element("div", { class: "byline" }, element("span", { class: "author" }, author || "User")),
     element("div", { class: "bubble" }, element("div", { class: "plain" }, content)),
-    element("p", { class: "outgoing-state", role: state === "refused" ? "alert" : null },
-      state === "refused" && icon("alert"), element("span", {}, words),
+    element(
+      "p",
+      { class: "outgoing-state", role: state === "refused" ? "alert" : null },
+      state === "refused" && icon("alert"),
+      element("span", {}, words),
       state === "refused" || (state === "waiting" && problem) ? button("Retry", retry) : null,
       state === "refused" ? button("Edit", edit) : null,
-      state === "refused" ? button("Discard", discard) : null),
+      state === "refused" ? button("Discard", discard) : null,
+    ),
   );
 }

@@ -35,8 +35,9 @@ export class ConnectionBar {
   }
 
   #render() {
-    const words = this.#lost ? `Connection lost. Reconnecting…${this.#problem ? ` (${this.#problem.message})` : ""}` : this.#source;
-    document.body.classList.toggle("is-disconnected", this.#lost);
+    const words = this.#lost
+      ? `Connection lost. Reconnecting…${this.#problem ? ` (${this.#problem.message})` : ""}`
+      : this.#source;
     this.bar.hidden = words === "";
     if (this.bar.firstElementChild?.textContent === words && words) return;
     const button = element("button", { type: "button", class: "button small", on: { click: this.retry } }, "Try now");

@@ -27,7 +27,7 @@ export class Conversation extends EventTarget {
   error = null;
   log = new MessageLog();
   replies = new Replies(() => this.#changed());
-  /** What chat.ai's programs said went wrong; it is stored nowhere. @type {string[]} */
+  /** What went wrong and is stored nowhere. @type {{words: string}[]} */
   notices = [];
   /** @type {"no"|"yes"|"failed"} */
   loadingOlder = "no";
@@ -47,7 +47,14 @@ export class Conversation extends EventTarget {
   async open(name) {
     this.#abort.abort();
     const { signal } = (this.#abort = new AbortController());
-    Object.assign(this, { name, session: null, error: null, notices: [], loadingOlder: "no", state: name === null ? "none" : "loading" });
+    Object.assign(this, {
+      name,
+      session: null,
+      error: null,
+      notices: [],
+      loadingOlder: "no",
+      state: name === null ? "none" : "loading",
+    });
     this.log = new MessageLog();
     this.replies.endAll();
     this.#live = false;
@@ -86,6 +93,7 @@ export class Conversation extends EventTarget {
     if (session.name !== this.name) return;
     if (change === "deleted") return void (this.state === "deleted" || this.#deleted());
     this.session = session;
+    if (this.state === "missing" || this.state === "deleted") this.state = "ready";
     this.#changed();
   }
 
@@ -225,7 +233,8 @@ export class Conversation extends EventTarget {
         break;
       case "chunk":
       case "part": {
-        const piece = event.type === "chunk" ? String(payload.content ?? "") : { type: payload.type, data: payload.data };
+        const piece =
+          event.type === "chunk" ? String(payload.content ?? "") : { type: payload.type, data: payload.data };
         const ended = payload.replyId !== undefined && this.log.has(payload.replyId);
         if (!ended && !this.replies.chunk(piece, payload)) this.#stream?.restart();
         break;
@@ -260,7 +269,8 @@ export class Conversation extends EventTarget {
     const { log } = this;
     try {
       const page = await listMessages(this.name, { limit: KEEP, signal });
-      if (log.contains(parsePosition(page.position) ?? { epoch: "", sequence: 0 })) log.keepNewest(page.messages, page.before);
+      if (log.contains(parsePosition(page.position) ?? { epoch: "", sequence: 0 }))
+        log.keepNewest(page.messages, page.before);
       this.#changed();
     } catch {
       // The next message tries again.
@@ -285,7 +295,7 @@ export class Conversation extends EventTarget {
   }
 
   #notice(words) {
-    this.notices = [...this.notices, words].slice(-NOTICES);
+    this.notices = [...this.notices, { words }].slice(-NOTICES);
     this.#changed();
   }
 

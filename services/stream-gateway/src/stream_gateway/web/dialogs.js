@@ -6,9 +6,12 @@ function open(title, body, { class: style = "" } = {}) {
   const dialog = element(
     "dialog",
     { class: `dialog ${style}`, "aria-label": title },
-    element("div", { class: "dialog-head" },
+    element(
+      "div",
+      { class: "dialog-head" },
       element("h2", {}, title),
-      iconButton("close", "Close", () => dialog.close())),
+      iconButton("close", "Close", () => dialog.close()),
+    ),
     body,
   );
   dialog.addEventListener("close", () => dialog.remove());
@@ -34,11 +37,21 @@ export function ask({ title, text, action, danger = false, fields = [], submit }
     { class: "dialog-body", novalidate: true },
     text && element("p", {}, text),
     ...fields.map(({ name, label, hint, value = "", properties = {} }) => {
-      const input = element("input", { name, id: `field-${name}`, autocomplete: "off", "aria-describedby": hint ? `hint-${name}` : null, ...properties });
+      const input = element("input", {
+        name,
+        id: `field-${name}`,
+        autocomplete: "off",
+        "aria-describedby": hint ? `hint-${name}` : null,
+        ...properties,
+      });
       input.value = value;
-      return element("div", { class: "field" },
-        element("label", { for: `field-${name}` }, label), input,
-        hint && element("p", { class: "hint", id: `hint-${name}` }, hint));
+      return element(
+        "div",
+        { class: "field" },
+        element("label", { for: `field-${name}` }, label),
+        input,
+        hint && element("p", { class: "hint", id: `hint-${name}` }, hint),
+      );
     }),
     problem,
     element("div", { class: "dialog-actions" }, cancel, send),
@@ -75,8 +88,16 @@ const SHORTCUTS = [
 /** Which keys do what. */
 export function showHelp() {
   if (document.querySelector("dialog.help")) return;
-  open("Keyboard", element("dl", { class: "dialog-body shortcuts" }, ...SHORTCUTS.flatMap(([keys, words]) => [
-    element("dt", {}, ...keys.map((key) => element("kbd", {}, key))),
-    element("dd", {}, words),
-  ])), { class: "help" });
+  open(
+    "Keyboard",
+    element(
+      "dl",
+      { class: "dialog-body shortcuts" },
+      ...SHORTCUTS.flatMap(([keys, words]) => [
+        element("dt", {}, ...keys.map((key) => element("kbd", {}, key))),
+        element("dd", {}, words),
+      ]),
+    ),
+    { class: "help" },
+  );
 }

@@ -21,7 +21,8 @@ const ICONS = {
   stop: "M7 7h10v10H7z",
   terminal: "m5 8 4 4-4 4M12 16h7",
   trash: "M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13M10 11v5M14 11v5",
-  eraser: "M8 20h12M4.6 14.6 14 5.2a1.8 1.8 0 0 1 2.6 0l3 3a1.8 1.8 0 0 1 0 2.6L11 20H8l-3.4-3a1.7 1.7 0 0 1 0-2.4ZM9.5 9.7l5.5 5.5",
+  eraser:
+    "M8 20h12M4.6 14.6 14 5.2a1.8 1.8 0 0 1 2.6 0l3 3a1.8 1.8 0 0 1 0 2.6L11 20H8l-3.4-3a1.7 1.7 0 0 1 0-2.4ZM9.5 9.7l5.5 5.5",
 };
 
 /**
@@ -76,7 +77,9 @@ export function announce(text) {
   const region = byId("announcer");
   region.textContent = "";
   // A region that is emptied and filled in one task is not read again when the words are the same.
-  setTimeout(() => { region.textContent = text; }, 50);
+  setTimeout(() => {
+    region.textContent = text;
+  }, 50);
 }
 
 /** Run `task` before the next paint, or soon where nothing is painted because the page is hidden. */

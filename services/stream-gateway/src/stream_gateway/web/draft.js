@@ -22,8 +22,17 @@ export class DraftView {
     this.draft = draft;
     this.grown = grown;
     this.body = element("div", { class: "prose" });
-    const pulse = element("span", { class: "writing" }, element("i"), element("i"), element("i"), element("span", {}, "writing"));
-    this.stop = stop && element("button", { type: "button", class: "button small stop", on: { click: stop } }, icon("stop"), "Stop");
+    const pulse = element(
+      "span",
+      { class: "writing" },
+      element("i"),
+      element("i"),
+      element("i"),
+      element("span", {}, "writing"),
+    );
+    this.stop =
+      stop &&
+      element("button", { type: "button", class: "button small stop", on: { click: stop } }, icon("stop"), "Stop");
     this.node = element(
       "article",
       { class: "message role-assistant draft", "aria-label": "Reply being written", "aria-busy": "true" },
@@ -55,16 +64,22 @@ export class DraftView {
     }
     furnish(this.body);
     this.grown();
-    setTimeout(() => {
-      this.#scheduled = false;
-      if (this.#behind) this.update();
-    }, (performance.now() - started) * REST);
+    setTimeout(
+      () => {
+        this.#scheduled = false;
+        if (this.#behind) this.update();
+      },
+      (performance.now() - started) * REST,
+    );
   }
 
   get #behind() {
     const { pieces } = this.draft;
     const last = pieces.at(-1);
-    return this.#shown < pieces.length - 1 || (this.#shown === pieces.length - 1 && (typeof last !== "string" || last.length > this.#text));
+    return (
+      this.#shown < pieces.length - 1 ||
+      (this.#shown === pieces.length - 1 && (typeof last !== "string" || last.length > this.#text))
+    );
   }
 
   #section() {

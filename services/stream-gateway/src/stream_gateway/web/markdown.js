@@ -11,8 +11,34 @@ const INLINE_IMAGE = /^data:image\/(png|gif|jpeg|webp);/i;
 
 const SAFE = {
   ALLOWED_TAGS: [
-    "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol", "p", "pre",
-    "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "a",
+    "blockquote",
+    "br",
+    "code",
+    "del",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "img",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "span",
+    "strong",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "thead",
+    "tr",
+    "ul",
   ],
   ALLOWED_ATTR: ["alt", "class", "href", "src", "start", "title"],
   ALLOW_DATA_ATTR: false,
@@ -84,7 +110,8 @@ export function renderMarkdown(text) {
  */
 export class GrowingMarkdown {
   #tail = "";
-  #links = {};
+  /** What later blocks know of earlier ones: link references, the level of the last heading. */
+  #env = { references: {} };
   #open;
 
   /** @param {HTMLElement} target */
@@ -99,16 +126,16 @@ export class GrowingMarkdown {
     this.#tail += text;
     const settled = this.#lastBlock();
     if (settled > 0) {
-      this.#open.before(clean(coloured.render(this.#tail.slice(0, settled), { references: this.#links })));
+      this.#open.before(clean(coloured.render(this.#tail.slice(0, settled), this.#env)));
       this.#tail = this.#tail.slice(settled);
     }
-    this.#open.replaceChildren(clean(plain.render(this.#tail, { references: this.#links })));
+    this.#open.replaceChildren(clean(plain.render(this.#tail, { ...this.#env })));
   }
 
   /** Where the last block starts; 0 while its first line is not whole, for half a line may yet continue the block before. */
   #lastBlock() {
     const blocks = plain
-      .parse(this.#tail, { references: this.#links })
+      .parse(this.#tail, { ...this.#env })
       .filter((token) => token.level === 0 && token.map && token.nesting >= 0);
     const line = blocks.length > 1 ? blocks.at(-1).map[0] : 0;
     let start = 0;

@@ -85,7 +85,12 @@ function content(message) {
   return element(
     "details",
     { class: "fold", open: message.content.length <= FOLD_OVER },
-    element("summary", {}, icon("chevron"), element("span", {}, message.role === "system" ? "Instructions" : "Tool output")),
+    element(
+      "summary",
+      {},
+      icon("chevron"),
+      element("span", {}, message.role === "system" ? "Instructions" : "Tool output"),
+    ),
     body,
   );
 }
@@ -100,7 +105,10 @@ export function messageView(message) {
   const status = message.status && message.status !== "complete" ? ` is-${message.status}` : "";
   return element(
     "li",
-    { class: `message role-${message.role in ROLE_NAMES ? message.role : "other"}${status}`, data: { sequence: message.sequence } },
+    {
+      class: `message role-${message.role in ROLE_NAMES ? message.role : "other"}${status}`,
+      data: { sequence: message.sequence },
+    },
     element(
       "article",
       { "aria-label": `${authorName(message)}, message ${message.sequence}` },

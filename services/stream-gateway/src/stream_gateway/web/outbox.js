@@ -28,9 +28,11 @@ export class Outbox extends EventTarget {
       .map((key) => recall(key, null))
       .filter((item) => [item?.key, item?.session, item?.content].every((field) => typeof field === "string"))
       .sort((a, b) => a.at - b.at)
-      .map((item) => (Date.now() - item.at < REMEMBERED_MS
-        ? { ...item, state: item.state === "refused" ? "refused" : "waiting" }
-        : { ...item, state: "refused", problem: "It was left long ago and may have been sent." }));
+      .map((item) =>
+        Date.now() - item.at < REMEMBERED_MS
+          ? { ...item, state: item.state === "refused" ? "refused" : "waiting" }
+          : { ...item, state: "refused", problem: "It was left long ago and may have been sent." },
+      );
   }
 
   /** @param {string|null} session @returns {Outgoing[]} */
@@ -70,11 +72,14 @@ export class Outbox extends EventTarget {
     this.#busy = true;
     clearTimeout(this.#timer);
     try {
-      for (let item; (item = this.#items.find(({ state }) => state === "waiting")); ) {
+      for (let item; (item = this.#items.find(({ state }) => state === "waiting"));) {
         const wait = await this.#send(item);
         this.#attempt = wait === null ? 0 : this.#attempt + 1;
         if (wait === null) continue;
-        this.#timer = setTimeout(() => this.flush(), Math.max(wait, Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempt)));
+        this.#timer = setTimeout(
+          () => this.flush(),
+          Math.max(wait, Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempt)),
+        );
         break;
       }
     } finally {

@@ -19,7 +19,10 @@ export function furnish(root) {
     pre.setAttribute("role", "group"); // Not region: a page of landmarks named Code is no map.
     pre.setAttribute("aria-label", language ? `Code, ${language}` : "Code");
     const copy = copyButton({
-      name: "copy", label: "Copy code", done: "Copied", class: "icon-button small",
+      name: "copy",
+      label: "Copy code",
+      done: "Copied",
+      class: "icon-button small",
       text: () => (code ?? pre).textContent.replace(/\n$/, ""),
     });
     frame.append(element("div", { class: "code-head" }, element("span", {}, language), copy), pre);

@@ -29,7 +29,8 @@ function card(title, ...children) {
   return element("div", { class: "card" }, element("h2", {}, title), ...children);
 }
 
-const button = (label, action, style = "button primary") => element("button", { type: "button", class: style, on: { click: action } }, label);
+const button = (label, action, style = "button primary") =>
+  element("button", { type: "button", class: style, on: { click: action } }, label);
 
 /**
  * What stands in place of the messages; null where the messages are to be shown.
@@ -41,26 +42,52 @@ export function placeholder({ state, name, log, error, replies, notices }, pendi
   const start = (session) => commandLine(resumeCommand(config.grpcAddress, session));
   switch (state) {
     case "none":
-      return element("div", { class: "card welcome" },
+      return element(
+        "div",
+        { class: "card welcome" },
         element("img", { src: "static/icon.svg", alt: "", width: 52, height: 52 }),
         element("h2", {}, "Pick up a conversation"),
-        element("p", {}, "Choose a session from the list to read it and watch it live, or start one from any terminal:"),
+        element(
+          "p",
+          {},
+          "Choose a session from the list to read it and watch it live, or start one from any terminal:",
+        ),
         start("my-project"),
-        create && button("New session", create));
+        create && button("New session", create),
+      );
     case "loading":
-      return element("div", { class: "loading", "aria-label": "Loading the conversation", role: "img" },
-        ...["right", "left", "left", "right", "left"].map((side) => element("div", { class: `skeleton skeleton-${side}` })));
+      return element(
+        "div",
+        { class: "loading", "aria-label": "Loading the conversation", role: "img" },
+        ...["right", "left", "left", "right", "left"].map((side) =>
+          element("div", { class: `skeleton skeleton-${side}` }),
+        ),
+      );
     case "failed":
-      return card("This conversation could not be loaded", element("p", {}, error?.message ?? ""), button("Try again", retry));
+      return card(
+        "This conversation could not be loaded",
+        element("p", {}, error?.message ?? ""),
+        button("Try again", retry),
+      );
     case "missing":
       if (pending > 0) return null;
-      return card("No such session",
+      return card(
+        "No such session",
         element("p", {}, "There is no session of this name now. It appears here as soon as somebody writes in it."),
-        isNewName(name) && element("p", {}, config.canWrite ? "Your first message below starts it. From a terminal:" : "From a terminal:"),
-        isNewName(name) && start(name));
+        isNewName(name) &&
+          element(
+            "p",
+            {},
+            config.canWrite ? "Your first message below starts it. From a terminal:" : "From a terminal:",
+          ),
+        isNewName(name) && start(name),
+      );
     case "deleted":
       if (pending > 0) return null;
-      return card("This session was deleted", element("p", {}, "Everything said in it is gone. Should somebody write under its name again, it appears here."));
+      return card(
+        "This session was deleted",
+        element("p", {}, "Everything said in it is gone. Should somebody write under its name again, it appears here."),
+      );
     default:
       if (log.messages.length + replies.drafts.length + notices.length + pending > 0) return null;
       return card("Nothing said yet", element("p", {}, "Messages appear here as they are written."), start(name));
@@ -69,7 +96,8 @@ export function placeholder({ state, name, log, error, replies, notices }, pendi
 
 /** What stands above the oldest message. */
 export function historyTop({ log, loadingOlder, messagesShown }, older) {
-  if (loadingOlder === "failed") return [icon("alert"), "Older messages could not be loaded.", button("Try again", older, "button small")];
+  if (loadingOlder === "failed")
+    return [icon("alert"), "Older messages could not be loaded.", button("Try again", older, "button small")];
   if (loadingOlder === "yes") return [element("span", { class: "spinner" }), "Loading older messages…"];
   if (log.before !== null) return [button("Older messages", older, "button quiet small")];
   return messagesShown ? ["The beginning of this conversation"] : [];

@@ -16,7 +16,8 @@ const GENERATED = /^session-\d+-[a-z0-9]+$/;
 
 /** What a person knows the session by: the title somebody gave it, else its name, unless that is a generated one. */
 export function displayName(session) {
-  if (session.title && (session.titleSource?.toLowerCase() === "user" || GENERATED.test(session.name))) return session.title;
+  if (session.title && (session.titleSource?.toLowerCase() === "user" || GENERATED.test(session.name)))
+    return session.title;
   return session.name;
 }
 
@@ -97,7 +98,8 @@ export class SessionList extends EventTarget {
     this.#changed();
     try {
       const page = await listSessions({ limit: PAGE, cursor: this.#cursor, text: this.#text, signal: abort.signal });
-      for (const session of page.sessions) if (!this.#sessions.has(session.name)) this.#sessions.set(session.name, session);
+      for (const session of page.sessions)
+        if (!this.#sessions.has(session.name)) this.#sessions.set(session.name, session);
       this.#cursor = page.cursor;
     } catch (error) {
       if (abort.signal.aborted) return;

@@ -125,7 +125,9 @@ export class Sidebar {
     });
     // A node that moves loses the focus.
     if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
-    const tab = this.#tab?.isConnected ? this.#tab : this.ul.querySelector("[aria-current]") ?? this.ul.querySelector("a");
+    const tab = this.#tab?.isConnected
+      ? this.#tab
+      : (this.ul.querySelector("[aria-current]") ?? this.ul.querySelector("a"));
     this.#setTab(tab);
     byId("sessions-note").replaceChildren(...this.#note(sessions.length));
     this.#more();
@@ -136,7 +138,9 @@ export class Sidebar {
     const known = this.#items.get(session.name);
     if (known?.session === session && known.current === current) return known.node;
     const node = known?.node ?? element("li");
-    const link = known ? node.firstElementChild : element("a", { href: sessionHref(session.name), data: { session: session.name }, tabindex: -1 });
+    const link = known
+      ? node.firstElementChild
+      : element("a", { href: sessionHref(session.name), data: { session: session.name }, tabindex: -1 });
     link.replaceChildren(...summary(session));
     if (current) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -147,15 +151,23 @@ export class Sidebar {
 
   #note(count) {
     const { state, text, error, hasMore, loadingMore } = this.#list;
-    if (state === "loading") return Array.from({ length: 6 }, () => element("div", { class: "skeleton", "aria-hidden": "true" }));
+    if (state === "loading")
+      return Array.from({ length: 6 }, () => element("div", { class: "skeleton", "aria-hidden": "true" }));
     if (state === "failed") {
-      const retry = element("button", { type: "button", class: "button", on: { click: () => this.#list.refresh() } }, "Try again");
+      const retry = element(
+        "button",
+        { type: "button", class: "button", on: { click: () => this.#list.refresh() } },
+        "Try again",
+      );
       return [element("p", { class: "note" }, icon("alert"), error.message), retry];
     }
-    if (count === 0) return text ? [element("p", { class: "note" }, `No session matches “${text}”.`)] : [this.invitation()];
+    if (count === 0)
+      return text ? [element("p", { class: "note" }, `No session matches “${text}”.`)] : [this.invitation()];
     if (loadingMore) return [element("p", { class: "note" }, "Loading more…")];
     if (!hasMore) return [];
-    return [element("button", { type: "button", class: "button quiet", on: { click: () => this.#list.more() } }, "Show more")];
+    return [
+      element("button", { type: "button", class: "button quiet", on: { click: () => this.#list.more() } }, "Show more"),
+    ];
   }
 
   #more() {
@@ -193,12 +205,24 @@ function summary(session) {
   if (session.lastMessage) showTime(time, session.lastMessage, "brief");
   const preview = session.preview?.replace(/\s+/g, " ").trim();
   return [
-    element("span", { class: "session-line" },
+    element(
+      "span",
+      { class: "session-line" },
       element("span", { class: "session-name", dir: "auto" }, shown),
-      session.reply ? element("span", { class: "session-live", title: "A reply is being written" }, element("span", { class: "visually-hidden" }, "a reply is being written")) : null,
-      time),
-    element("span", { class: "session-preview", dir: "auto" },
+      session.reply
+        ? element(
+            "span",
+            { class: "session-live", title: "A reply is being written" },
+            element("span", { class: "visually-hidden" }, "a reply is being written"),
+          )
+        : null,
+      time,
+    ),
+    element(
+      "span",
+      { class: "session-preview", dir: "auto" },
       shown === session.name ? null : element("span", { class: "session-id" }, session.name),
-      preview || (session.messageCount ? "Nothing was said" : "No messages yet")),
+      preview || (session.messageCount ? "Nothing was said" : "No messages yet"),
+    ),
   ];
 }

@@ -9,6 +9,7 @@ import { EventDecoder } from "./sse.js";
 const SILENCE_MS = 45_000; // Three heartbeats.
 const FIRST_DELAY_MS = 400;
 const LAST_DELAY_MS = 10_000;
+const MOST_DELAY_MS = 60_000; // Whatever the server asks for.
 const RESTART_MS = 3_000;
 const STEADY_MS = 5_000; // Open for so long, a connection counts as having worked.
 
@@ -117,8 +118,10 @@ export class LiveStream {
     if (this.state === "open" && performance.now() - started > STEADY_MS) this.#attempt = 0;
     this.#setState("lost", problem);
     const ceiling = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempt++);
-    const wait = Math.max(ceiling * (0.5 + Math.random() / 2), (problem?.retryAfter ?? 0) * 1000, decoder.retry ?? 0);
-    this.#timer = setTimeout(() => this.#connect(), Math.min(wait, 60_000));
+    const asked = Math.max((problem?.retryAfter ?? 0) * 1000, decoder.retry ?? 0);
+    // Random, so that those who were cut off together do not come back together.
+    const wait = Math.max(ceiling * (0.5 + Math.random() / 2), asked * (1 + Math.random() / 2));
+    this.#timer = setTimeout(() => this.#connect(), Math.min(wait, MOST_DELAY_MS));
   }
 
   async #read(abort, decoder) {

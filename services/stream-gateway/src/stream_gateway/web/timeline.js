@@ -70,7 +70,7 @@ export class Timeline {
     const anchor = this.#stuck ? null : this.#anchor();
     this.#renderMessages(messages);
     this.#renderDrafts();
-    byId("pending").replaceChildren(...this.#source.pending());
+    this.#renderPending(this.#source.pending());
     if (this.#stuck) this.#jump();
     else if (anchor?.node.isConnected) {
       this.scroller.scrollTop += anchor.node.getBoundingClientRect().top - anchor.top;
@@ -114,15 +114,21 @@ export class Timeline {
 
   /** What a message looks like beside the one before it: a new day, or the same author going on. */
   #relate(node, message, previous) {
-    const label = message.timestamp && (!previous?.timestamp || day(previous.timestamp) !== day(message.timestamp))
-      ? day(message.timestamp) : "";
+    const label =
+      message.timestamp && (!previous?.timestamp || day(previous.timestamp) !== day(message.timestamp))
+        ? day(message.timestamp)
+        : "";
     if ((node.dataset.day ?? "") !== label) {
       node.querySelector(".day")?.remove();
       if (label) node.prepend(element("p", { class: "day" }, element("span", {}, label)));
       node.dataset.day = label;
     }
-    const goesOn = !label && previous?.role === message.role && previous.author === message.author &&
-      previous.model === message.model && (message.timestamp ?? 0) - (previous.timestamp ?? 0) < GROUP_MS;
+    const goesOn =
+      !label &&
+      previous?.role === message.role &&
+      previous.author === message.author &&
+      previous.model === message.model &&
+      (message.timestamp ?? 0) - (previous.timestamp ?? 0) < GROUP_MS;
     node.classList.toggle("goes-on", Boolean(goesOn));
   }
 
@@ -143,6 +149,12 @@ export class Timeline {
         byId("drafts").append(view.node);
       }
     }
+  }
+
+  #renderPending(nodes) {
+    const box = byId("pending");
+    if (nodes.length === box.children.length && nodes.every((node, index) => box.children[index] === node)) return;
+    box.replaceChildren(...nodes);
   }
 
   /** The first message in view and where it is, to be put there again. */
@@ -167,7 +179,10 @@ export class Timeline {
   #setUnseen(count) {
     this.#unseen = count;
     this.latest.hidden = this.#stuck;
-    this.latest.replaceChildren(icon("down"), count > 0 ? `${count} new ${count === 1 ? "message" : "messages"}` : "Latest");
+    this.latest.replaceChildren(
+      icon("down"),
+      count > 0 ? `${count} new ${count === 1 ? "message" : "messages"}` : "Latest",
+    );
   }
 
   #scrolled() {

@@ -14,10 +14,19 @@ function copies(name, grpcAddress) {
   return [
     { name: "hash", caption: "Name", label: "Copy the session's name", done: "Name copied", text: () => name },
     {
-      name: "terminal", caption: "Command", label: "Copy the command that resumes this session in a terminal",
-      done: "Command copied", text: () => resumeCommand(grpcAddress, name),
+      name: "terminal",
+      caption: "Command",
+      label: "Copy the command that resumes this session in a terminal",
+      done: "Command copied",
+      text: () => resumeCommand(grpcAddress, name),
     },
-    { name: "link", caption: "Link", label: "Copy the link to this session", done: "Link copied", text: () => sessionLink(name) },
+    {
+      name: "link",
+      caption: "Link",
+      label: "Copy the link to this session",
+      done: "Link copied",
+      text: () => sessionLink(name),
+    },
   ];
 }
 
@@ -45,7 +54,8 @@ export class Topbar {
     this.facts.replaceChildren(...(name === null ? [] : this.#facts(name, session, shown)));
     document.body.classList.toggle("has-session", name !== null);
     const exists = session !== null;
-    if (name !== this.#name || exists !== this.exists) this.actions.replaceChildren(...(name === null ? [] : this.#actions(name, exists)));
+    if (name !== this.#name || exists !== this.exists)
+      this.actions.replaceChildren(...(name === null ? [] : this.#actions(name, exists)));
     this.#name = name;
     this.exists = exists;
     this.session = session;
@@ -71,19 +81,31 @@ export class Topbar {
 
   #actions(name, exists) {
     const wanted = copies(name, this.options.grpcAddress);
-    const group = element("div", { class: "copy-group", role: "group", "aria-label": "Copy" },
+    const group = element(
+      "div",
+      { class: "copy-group", role: "group", "aria-label": "Copy" },
       element("span", { class: "copy-label", "aria-hidden": "true" }, icon("copy"), "Copy"),
-      ...wanted.map((copy) => copyButton({ ...copy, class: "button quiet" })));
-    const changes = this.options.canWrite && exists ? [
-      this.#entry("pencil", "Rename…", () => this.#rename(name)),
-      this.#entry("eraser", "Clear messages…", () => this.#clear(name)),
-      this.#entry("trash", "Delete session…", () => this.#delete(name), "danger"),
-    ] : [];
-    const menu = element("div", { class: "menu", popover: "auto", id: "session-menu" },
-      ...wanted.map((copy) => copyButton({ ...copy, caption: `Copy ${copy.caption.toLowerCase()}`, class: "menu-entry only-narrow" })),
-      ...changes);
+      ...wanted.map((copy) => copyButton({ ...copy, class: "button quiet" })),
+    );
+    const changes =
+      this.options.canWrite && exists
+        ? [
+            this.#entry("pencil", "Rename…", () => this.#rename(name)),
+            this.#entry("eraser", "Clear messages…", () => this.#clear(name)),
+            this.#entry("trash", "Delete session…", () => this.#delete(name), "danger"),
+          ]
+        : [];
+    const menu = element(
+      "div",
+      { class: "menu", popover: "auto", id: "session-menu" },
+      ...wanted.map((copy) =>
+        copyButton({ ...copy, caption: `Copy ${copy.caption.toLowerCase()}`, class: "menu-entry only-narrow" }),
+      ),
+      ...changes,
+    );
     const more = iconButton("more", "More", () => {}, {
-      popovertarget: "session-menu", class: changes.length > 0 ? "icon-button" : "icon-button only-narrow",
+      popovertarget: "session-menu",
+      class: changes.length > 0 ? "icon-button" : "icon-button only-narrow",
     });
     menu.addEventListener("beforetoggle", (event) => {
       if (event.newState !== "open") return;
@@ -99,12 +121,18 @@ export class Topbar {
       byId("session-menu").hidePopover();
       action();
     };
-    return element("button", { type: "button", class: `menu-entry ${style}`, on: { click } }, icon(name), element("span", {}, words));
+    return element(
+      "button",
+      { type: "button", class: `menu-entry ${style}`, on: { click } },
+      icon(name),
+      element("span", {}, words),
+    );
   }
 
   #rename(name) {
     ask({
-      title: "Rename session", action: "Rename",
+      title: "Rename session",
+      action: "Rename",
       text: `The name ${name} stays; the title is what people see.`,
       fields: [{ name: "title", label: "Title", value: this.session?.title ?? "", properties: { maxlength: 200 } }],
       submit: async ({ title }) => this.options.onSession(await renameSession(name, title.trim())),
@@ -113,7 +141,9 @@ export class Topbar {
 
   #clear(name) {
     ask({
-      title: "Clear all messages?", action: "Clear", danger: true,
+      title: "Clear all messages?",
+      action: "Clear",
+      danger: true,
       text: `Everything said in ${name} is removed for everybody, for good. The session itself stays.`,
       submit: async () => this.options.onSession(await guarded(clearSession(name, this.options.position()))),
     });
@@ -121,7 +151,9 @@ export class Topbar {
 
   #delete(name) {
     ask({
-      title: "Delete this session?", action: "Delete", danger: true,
+      title: "Delete this session?",
+      action: "Delete",
+      danger: true,
       text: `${name} and everything said in it are removed for everybody, for good.`,
       submit: async () => {
         await guarded(deleteSession(name, this.options.position()));
@@ -136,7 +168,8 @@ async function guarded(answer) {
   try {
     return await answer;
   } catch (error) {
-    if (error.reason === "POSITION_CONFLICT") error.message = "Something new was said meanwhile. Look at it, then try again.";
+    if (error.reason === "POSITION_CONFLICT")
+      error.message = "Something new was said meanwhile. Look at it, then try again.";
     throw error;
   }
 }

@@ -16,7 +16,7 @@ from stream_gateway.viewer import Viewer
 from support.event_stream import EventStream
 from unit.gateway.model import NAME, Server, wander
 
-DEADLINE_SECONDS = 5.0
+DEADLINE_SECONDS = 20.0
 
 
 class Page:

@@ -29,6 +29,7 @@ VISITOR: Final = "stream_gateway.visitor"
 """The key of the scope under which the Visitor is."""
 STREAM_PATH: Final = "/api/stream"
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE"})
 SECURITY_HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -132,10 +133,9 @@ class Edge:
         return path
 
     def _report(self, scope: Scope, visitor: Visitor, status: int | None, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or (
-            "static" if scope["method"] in ("GET", "HEAD") else "other"
-        )
-        metrics.REQUESTS.labels(scope["method"] if route != "other" else "other", route, status).inc()
+        route = _route_of(scope)
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        metrics.REQUESTS.labels(method, route, status).inc()
         metrics.SECONDS.labels(route).observe(seconds)
         quiet = scope["path"] in HEALTH_PATHS
         (log.debug if quiet else log.info)(
@@ -146,6 +146,17 @@ class Edge:
             client=visitor.client,
             ms=round(seconds * 1000, 1),
         )
+
+
+def _route_of(scope: Scope) -> str:
+    """The route's pattern: what metrics are counted by must not grow with what people ask for."""
+    path = scope["path"]
+    if path in (*HEALTH_PATHS, STREAM_PATH, "/"):
+        return str(path)
+    matched = getattr(scope.get("route"), "path", None)
+    if matched:
+        return str(matched)
+    return "/s/{name}" if path.startswith("/s/") else "/static" if path.startswith("/static/") else "other"
 
 
 def _request_id(headers: Headers) -> str:

@@ -30,6 +30,8 @@ class PageContract(Contract):
             (3, 3, True, [3, 2, 1], False),
             (3, 2, True, [3, 2], True),
             (1, 5, True, [1], False),
+            (11, 3, True, [10, 9, 8], True),
+            (11, 1, True, [10], True),
         ],
     )
     async def test_a_page_begins_at_start_and_says_whether_others_follow(

@@ -6,6 +6,8 @@ MEMBERS := pyproject.toml uv.lock proto/pyproject.toml dev/pyproject.toml $(wild
 CODE := dev services clients tests proto/generate.py $(wildcard bench/*.py)
 # One worker a core; tests of one file stay together, because they share the servers that the file starts.
 WORKERS ?= auto
+# gRPC's C library prints what every lost connection looks like from inside; tests lose many on purpose.
+export GRPC_VERBOSITY ?= ERROR
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check lint types format proto up down bench screenshot clean

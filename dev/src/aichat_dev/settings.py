@@ -58,6 +58,7 @@ def child_environment(settings: RunSettings, redis_url: str | None) -> dict[str,
         "PUBLIC_GRPC_ADDRESS": _public_grpc_address(settings),
         "LOG_LEVEL": os.environ.get("LOG_LEVEL")
         or "warning",  # Every request else, one line for each file of the page.
+        "GRPC_VERBOSITY": os.environ.get("GRPC_VERBOSITY") or "ERROR",  # The library's own lines are in no log format.
         "LOG_FORMAT": os.environ.get("LOG_FORMAT") or "console",  # Read by a person, although through a pipe.
         "DRAIN_SECONDS": os.environ.get("DRAIN_SECONDS") or "1",  # Ctrl-C should not wait for open browser tabs.
     }

@@ -19,6 +19,8 @@ from google.protobuf.json_format import MessageToDict
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from integration.session_svc.failures import Failure, fails, read
+from redis import Redis
+from support import chat_ai
 from support.processes import session_svc
 from support.redis_server import RedisServer
 
@@ -296,3 +298,31 @@ def test_a_silent_redis_makes_calls_fail_in_time() -> None:
             redis.thaw()
         service.wait_ready()
         assert say(stub, "s").position
+
+
+def test_sessions_of_another_program_are_listed_before_it_says_that_it_is_ready() -> None:
+    with RedisServer() as redis:
+        with Redis(port=redis.port, decode_responses=True) as raw:
+            for number in range(300):
+                chat_ai.say(raw, f"chat {number}", "user", "hello")
+        with session_svc(redis.url) as service, grpc.insecure_channel(service.address) as channel:
+            page = stub_of(channel).ListSessions(api.ListSessionsRequest(page_size=1000))
+    assert {session.name for session in page.sessions} == {f"chat {number}" for number in range(300)}
+
+
+def test_a_session_that_another_program_writes_is_watched_and_told_once() -> None:
+    with RedisServer() as redis, session_svc(redis.url) as service, grpc.insecure_channel(service.address) as channel:
+        watch = stub_of(channel).WatchSession(
+            api.WatchSessionRequest(session="odd name", after_position=""), timeout=30
+        )
+        assert next(watch).WhichOneof("event") == "caught_up"
+        with Redis(port=redis.port, decode_responses=True) as raw:
+            raw.publish("ai-chat:stream:odd name", '{"type":"user","payload":{"content":"hi"},"timestamp":1}')
+            chat_ai.say(raw, "odd name", "user", "hi")  # It announces before it stores.
+            first = next(watch)
+            raw.publish("ai-chat:stream:odd name", '{"type":"complete","payload":{},"timestamp":2}')
+            chat_ai.say(raw, "odd name", "assistant", "hello")
+            second = next(watch)
+        watch.cancel()
+    said = [(message.sequence, message.content) for event in (first, second) for message in event.messages.messages]
+    assert said == [(1, "hi"), (2, "hello")]

@@ -297,7 +297,7 @@ def test_a_reply_that_grows_too_large_ends_without_the_frame_that_was_too_much(
 ) -> None:
     with writing(stub, start(name, messages=[QUESTION])) as stream:
         stream.started()
-        stream.send(*[delta("x" * 65_536)] * 15, *[delta("y")] * 65_536, delta("é"), delta("z"))
+        stream.send(*[delta("x" * 65_536)] * 15, *[delta("y" * 64)] * 1024, delta("é"), delta("z"))
         with fails() as failure:
             stream.finished()
     assert (failure.status, failure.reason) == (INVALID, "TOO_LARGE")
@@ -321,17 +321,6 @@ def test_the_largest_reply_fits_a_snapshot_that_a_client_with_defaults_reads(
         stream.send(finish())
         stream.finished()
     assert len(log(stub, name)) == 1  # Of the pages that one response can hold; the reply is on the next.
-    small = start(f"{name}-small", messages=[QUESTION])
-    with writing(stub, small) as stream:
-        stream.started()
-        stream.send(*[part('{"a":1}', type="t")] * 70_000)
-        with fails() as failure:
-            stream.finished()
-    assert failure.reason == "TOO_LARGE"
-    message = log(stub, f"{name}-small")[-1]
-    assert message.status == pb.MESSAGE_STATUS_INTERRUPTED
-    assert message.attributes.count('"source"') == 0
-    assert message.attributes.count('"t"') > 40_000
 
 
 def test_a_stream_without_a_first_frame_is_ended(stub: SessionServiceStub) -> None:

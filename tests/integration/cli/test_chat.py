@@ -1,5 +1,6 @@
 """The chat, in real terminals."""
 
+import signal
 import time
 from collections.abc import Iterator
 from threading import Thread
@@ -110,6 +111,14 @@ def test_control_c_empties_the_line_and_then_leaves_with_130(anna: Person, clien
         until_stored(client, name, ["yes"])
         terminal.type(CONTROL_C)
         assert terminal.process.wait(20) == 130
+        assert "Traceback" not in terminal.screen
+
+
+def test_a_chat_that_is_told_to_end_leaves_the_terminal_as_it_was(anna: Person, name: str) -> None:
+    with anna.terminal("-s", name) as terminal:
+        terminal.wait_for(PROMPT)
+        terminal.process.terminate()
+        assert terminal.process.wait(20) == 128 + signal.SIGTERM
         assert "Traceback" not in terminal.screen
 
 

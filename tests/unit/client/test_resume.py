@@ -14,7 +14,8 @@ from .world import OPS, Op, Stream, Viewer, World
 AT_ONCE = RetryPolicy(backoff=Backoff(initial=0.0))
 STORY: tuple[Op, ...] = (
     "append", "append2", "start", "chunk", "chunk", "append", "chunk", "finish", "start", "chunk", "finish empty",
-    "clear", "append2", "append2", "truncate", "append", "start", "chunk", "clear", "append",
+    "start", "chunk", "finish", "clear", "append2", "append2", "truncate", "append", "start", "chunk",
+    "clear", "append",
 )  # fmt: skip
 
 streams = st.builds(Stream, missed_ops=st.integers(0, 4), cut_after=st.one_of(st.none(), st.integers(0, 6)))
@@ -30,7 +31,7 @@ async def view(world: World, *, tail: int | None = None) -> Viewer:
     return viewer
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     ops=st.lists(st.sampled_from(OPS), max_size=25),
     streams=st.lists(streams, max_size=6),

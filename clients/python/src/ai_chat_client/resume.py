@@ -112,11 +112,8 @@ class SessionProgress:
         if head and self._at and head.epoch == self._at.epoch and head.sequence > self._at.sequence:
             raise MissedError(f"message {self._at.sequence + 1}")
         self._move(event.position)
-        if self._reply is not None and not self._reply_confirmed:
-            # It ended without a message of its id while there was no stream.
-            finished = api.WatchReplyFinished(id=self._reply)
-            self._reply = None
-            yield api.WatchSessionResponse(position=event.position, reply_finished=finished)
+        if not self._reply_confirmed:
+            yield from self._end_unseen(event.position)
         yield event
 
     def _reset(self, event: api.WatchSessionResponse) -> Iterator[api.WatchSessionResponse]:
@@ -136,12 +133,22 @@ class SessionProgress:
         yield event
 
     def _reply_snapshot(self, event: api.WatchSessionResponse) -> Iterator[api.WatchSessionResponse]:
-        self._begin(event.reply_snapshot.id, event.reply_snapshot.next_chunk)
+        snapshot = event.reply_snapshot
+        if snapshot.id != self._reply:
+            yield from self._end_unseen(event.position)
+        self._begin(snapshot.id, snapshot.next_chunk)
         yield event
 
     def _reply_started(self, event: api.WatchSessionResponse) -> Iterator[api.WatchSessionResponse]:
         self._begin(event.reply_started.reply.id, 0)
         yield event
+
+    def _end_unseen(self, position: str) -> Iterator[api.WatchSessionResponse]:
+        """The end of a reply that ended, without a message of its id, while there was no stream."""
+        if self._reply is not None:
+            finished = api.WatchReplyFinished(id=self._reply)
+            self._reply = None
+            yield api.WatchSessionResponse(position=position, reply_finished=finished)
 
     def _begin(self, reply: str, next_chunk: int) -> None:
         self._reply, self._next_chunk, self._reply_confirmed = reply, next_chunk, True

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from dataclasses import dataclass
 
@@ -32,10 +33,17 @@ def chat(invocation: Invocation, opening: Opening) -> int:
     """Chats until the user leaves; returns the exit code."""
     if invocation.json:
         raise CliError("a chat has no --json; use `send`, `tail` and `show`", ExitCode.USAGE)
-    return asyncio.run(_chat(invocation, opening))
+    try:
+        return asyncio.run(_chat(invocation, opening))
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
 
 
 async def _chat(invocation: Invocation, opening: Opening) -> int:
+    task = asyncio.current_task()
+    if task is not None:
+        # Ending at once would leave the terminal in the state in which single keys are read.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with invocation.async_client() as client, _screen() as screen:
         name = await _open(invocation, opening, client, screen)
         if name is None:

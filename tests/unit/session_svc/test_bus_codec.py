@@ -170,7 +170,7 @@ def test_an_event_without_position_is_another_programs() -> None:
 @pytest.mark.parametrize(
     ("kind", "payload", "read"),
     [
-        ("start", '{"replyId":"r","author":"bot"}', ReplyStarted(AT, "r", "bot", "")),
+        ("start", '{"replyId":"r","author":"bot"}', ReplyStarted(AT, "r", "bot", "", 1734782567890)),
         ("chunk", '{"content":"a\\nb","replyId":"r","from":0,"to":2}', ReplyExtended(AT, "r", Text("a\nb"), 0, 2)),
         (
             "part",

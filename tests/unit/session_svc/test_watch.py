@@ -9,18 +9,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from session_svc.application import watch as module
+from session_svc.application import watcher
 from session_svc.application.foreign import ForeignWrites
-from session_svc.application.watch import After, CaughtUp, Delivered, Forget, Heartbeat, Observation, SessionWatch, Tail
+from session_svc.application.observations import After, CaughtUp, Delivered, Forget, Heartbeat, Observation, Tail
+from session_svc.application.watch import SessionWatch
 from session_svc.bus.memory import InMemoryStreamBus
-from session_svc.domain.errors import SessionNotFound
-from session_svc.domain.events import Cleared, Deleted, Foreign, MessagesTruncated, SessionEvent, Updated
-from session_svc.domain.message import NewMessage, Role
+from session_svc.domain.errors import ReplyInProgress, ReplyLost, ReplyNotFound, ReplyStopped, SessionNotFound
+from session_svc.domain.events import (
+    Cleared,
+    Deleted,
+    Foreign,
+    MessagesTruncated,
+    ReplyEnded,
+    ReplyExtended,
+    ReplyStarted,
+    SessionEvent,
+    Updated,
+)
+from session_svc.domain.message import Message, NewMessage, Role
 from session_svc.domain.position import Position
-from session_svc.domain.session import MessagePage, NewSession, Session, SessionChange
+from session_svc.domain.reply import Chunk, Part, ReplyLease, ReplySnapshot, ReplyStart, Text, joined
+from session_svc.domain.session import MessagePage, NewSession, Session, SessionChange, Snapshot
 from session_svc.storage.base import Append
 from session_svc.storage.memory import InMemoryMessageHistory, InMemorySessionStore, InMemoryStorage
 
 NAME = "talk"
+LEASE = 5000
 
 
 class UnreliableBus(InMemoryStreamBus):
@@ -69,6 +83,12 @@ class SlowHistory(InMemoryMessageHistory):
         await asyncio.sleep(0)
         return page
 
+    async def snapshot(self, name: str, *, tail: int) -> Snapshot:
+        await asyncio.sleep(0)
+        snapshot = await super().snapshot(name, tail=tail)
+        await asyncio.sleep(0)
+        return snapshot
+
 
 class SlowStore(InMemorySessionStore):
     """Time passes before and after a session is read."""
@@ -80,26 +100,43 @@ class SlowStore(InMemorySessionStore):
         return session
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A reply as far as it was seen: its chunks, neighbouring texts joined, and the number of the next."""
+
+    id: str
+    chunks: tuple[Chunk, ...]
+    next: int
+
+
 @dataclass
 class Viewer:
     """What somebody sees who follows a watch, and insists that nothing is missing and nothing comes twice."""
 
     log: list[tuple[int, str]] = field(default_factory=list)
+    draft: Draft | None = None
+    ended: set[str] = field(default_factory=set)
     title: str | None = None
     position: str | None = None
     caught_up: bool = False
+
+    def join(self) -> None:
+        """Begins to watch, again: what was being written is told anew."""
+        self.draft = None
 
     def see(self, observation: Observation) -> None:
         self.position = str(observation.position) if observation.position else ""
         match observation.event:
             case Delivered(messages):
                 for message in messages:
-                    assert not self.log or message.sequence == self.log[-1][0] + 1
-                    self.log.append((message.sequence, message.id))
+                    self._add(message)
                 assert observation.position is not None
                 assert observation.position.sequence == messages[-1].sequence
+            case ReplySnapshot() | ReplyStarted() | ReplyExtended() | ReplyEnded() as event:
+                self._see_reply(event)
             case Forget() | Cleared():
                 self.log.clear()
+                self.draft = None
             case MessagesTruncated(keep=keep):
                 self.log = [entry for entry in self.log if entry[0] <= keep]
             case Updated(session=session):
@@ -107,7 +144,37 @@ class Viewer:
             case CaughtUp():
                 self.caught_up = True
             case Deleted():
+                assert self.draft is None
                 self.log.clear()
+
+    def _add(self, message: Message) -> None:
+        assert not self.log or message.sequence == self.log[-1][0] + 1
+        self.log.append((message.sequence, f"{message.id}: {message.content}"))
+
+    def _see_reply(self, event: ReplySnapshot | ReplyStarted | ReplyExtended | ReplyEnded) -> None:
+        match event:
+            case ReplySnapshot():
+                assert event.id not in self.ended
+                assert self.draft is None or self.draft.id == event.id
+                self.draft = Draft(event.id, event.chunks, event.next_chunk)
+            case ReplyStarted():
+                assert event.reply_id not in self.ended
+                assert self.draft is None
+                self.draft = Draft(event.reply_id, (), 0)
+            case ReplyExtended():
+                assert self.draft is not None
+                assert (self.draft.id, self.draft.next) == (event.reply_id, event.first)
+                self.draft = Draft(event.reply_id, joined([*self.draft.chunks, event.chunk]), event.end)
+            case ReplyEnded():
+                assert self.draft is not None
+                assert self.draft.id == event.reply_id
+                assert event.reply_id not in self.ended
+                if event.message:
+                    self._add(event.message)
+                    said = "".join(chunk.text for chunk in self.draft.chunks if isinstance(chunk, Text))
+                    assert event.message.content.startswith(("instead", said))
+                self.ended.add(event.reply_id)
+                self.draft = None
 
 
 class World:
@@ -115,13 +182,17 @@ class World:
 
     def __init__(self) -> None:
         self.bus = UnreliableBus()
-        storage = InMemoryStorage(self.bus)
+        self.now = 20_000 * 86_400_000
+        storage = InMemoryStorage(self.bus, clock=lambda: self.now)
+        self.replies = storage.replies
+        self.lease: ReplyLease | None = None
+        self.accepted = 0
         self.history = storage.history
         self.store = storage.store
         self.slow_history = SlowHistory(storage.store._state)
         self.slow_store = SlowStore(storage.store._state, storage.replies)
         self.foreign = ForeignWrites(self.slow_store)
-        self.watches = SessionWatch(self.slow_history, self.slow_store, self.bus, self.foreign)
+        self.watches = SessionWatch(self.slow_history, self.bus, self.foreign)
         self.written = 0
 
     async def append(self, count: int = 1) -> None:
@@ -131,12 +202,64 @@ class World:
             messages.append(NewMessage(Role.ASSISTANT, f"message {self.written}", id=f"m{self.written}"))
         await self.history.append(Append(NAME, messages))
 
+    async def start_reply(self, number: int) -> None:
+        """A new reply; with the user's turn, every other time and where there is no session."""
+        self.written += 1
+        turn = [NewMessage(Role.USER, f"question {self.written}", id=f"q{self.written}")] if number % 2 else []
+        await self._take_slot(ReplyStart(NAME, f"r{self.written}", "key", "bot", "", LEASE, turn))
+
+    async def resume_reply(self) -> None:
+        """The writer comes back, at another replica."""
+        if self.lease is not None:
+            await self._take_slot(ReplyStart(NAME, self.lease.reply_id, "key", "bot", "", LEASE))
+
+    async def _take_slot(self, start: ReplyStart) -> None:
+        lease = await self.replies.start(start)
+        if isinstance(lease, ReplyLease):
+            self.lease, self.accepted = lease, lease.accepted
+
+    async def say(self, number: int) -> None:
+        """Some chunks at once, texts and parts."""
+        if self.lease is not None:
+            chunks: list[Chunk] = []
+            for place in range(number % 3 + 1):
+                self.written += 1
+                text = (
+                    Text(f"{self.written} ", number) if (number + place) % 4 else Part("p", f'{{"n":{self.written}}}')
+                )
+                chunks.append(text)
+            self.accepted = await self.replies.write(self.lease, self.accepted, chunks)
+
+    async def finish_reply(self, number: int) -> None:
+        """Every third time with messages of its own."""
+        if self.lease is not None:
+            self.written += 1
+            roles = [Role.ASSISTANT, Role.TOOL, Role.ASSISTANT] if number % 3 == 0 else []
+            messages = [NewMessage(role, "instead", id=f"i{self.written}-{place}") for place, role in enumerate(roles)]
+            await self.replies.finish(self.lease, attributes="", messages=messages)
+
+    async def fail_reply(self) -> None:
+        if self.lease is not None:
+            await self.replies.fail(self.lease, reason="broken", attributes="")
+
+    async def lapse(self) -> None:
+        """The writer is gone for longer than its lease."""
+        self.now += LEASE
+        await self.store.settle_due()
+
     async def log(self) -> list[tuple[int, str]]:
         try:
             page = await self.history.page(NAME, start=1, limit=10_000, newest_first=False)
         except SessionNotFound:
             return []
-        return [(message.sequence, message.id) for message in page.messages]
+        return [(message.sequence, f"{message.id}: {message.content}") for message in page.messages]
+
+    async def draft(self) -> Draft | None:
+        try:
+            reply = (await self.history.snapshot(NAME, tail=0)).reply
+        except SessionNotFound:
+            return None
+        return Draft(reply.id, reply.chunks, reply.next_chunk) if reply else None
 
     @asynccontextmanager
     async def watching(self, viewer: Viewer, start: After | Tail) -> AsyncIterator[None]:
@@ -145,6 +268,7 @@ class World:
         async def follow() -> None:
             begin = start
             while True:
+                viewer.join()
                 async with aclosing(self.watches.watch(NAME, begin)) as observations:
                     async for observation in observations:
                         viewer.see(observation)
@@ -160,12 +284,12 @@ class World:
 
     async def until_seen(self, viewer: Viewer) -> None:
         """Returns once the viewer sees what is stored; fails when it never does."""
-        expected = await self.log()
+        expected = await self.log(), await self.draft()
         for _ in range(2000):
-            if viewer.log == expected:
+            if (viewer.log, viewer.draft) == expected:
                 return
             await asyncio.sleep(0)
-        assert viewer.log == expected
+        assert (viewer.log, viewer.draft) == expected
 
     async def do(self, step: tuple[str, int]) -> None:
         kind, number = step
@@ -176,13 +300,21 @@ class World:
             "delete": lambda: self.store.delete(NAME),
             "create": lambda: self.store.create(NAME, NewSession(), allow_existing=True),
             "rename": lambda: self.store.update(NAME, SessionChange(title=f"title {number}")),
+            "start": lambda: self.start_reply(number),
+            "resume": self.resume_reply,
+            "say": lambda: self.say(number),
+            "finish": lambda: self.finish_reply(number),
+            "fail": self.fail_reply,
+            "stop": lambda: self.replies.stop(NAME, ""),
+            "lapse": self.lapse,
             "wait": lambda: turns(number),
             "hold": self.bus.hold,
             "release": self.bus.release,
             "lose": self.bus.lose,
             "regain": self.bus.regain,
         }
-        with suppress(SessionNotFound):
+        self.now += 1
+        with suppress(SessionNotFound, ReplyInProgress, ReplyLost, ReplyNotFound, ReplyStopped):
             outcome = steps[kind]()
             if outcome is not None:
                 await outcome
@@ -195,13 +327,14 @@ async def turns(count: int) -> None:
 
 
 KINDS = ["append"] * 4 + ["wait"] * 4
+KINDS += ["start"] * 3 + ["say"] * 6 + ["resume", "finish", "fail", "stop", "lapse"]
 KINDS += ["clear", "truncate", "delete", "create", "rename", "hold", "release", "lose", "regain"]
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 8)), max_size=40)
 
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_STALE_PAUSE", 0)
+    monkeypatch.setattr(watcher, "_STALE_PAUSE", 0)
 
 
 @settings(max_examples=400, deadline=None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from session_svc.application import watch_list as module
 from session_svc.application.filters import SessionFilter
-from session_svc.application.watch import Heartbeat
+from session_svc.application.observations import Heartbeat
 from session_svc.application.watch_list import ListAgain, ListChange, ListWatch
 from session_svc.bus.memory import InMemoryStreamBus
 from session_svc.domain.events import SessionChanged, SessionCreated, SessionRemoved

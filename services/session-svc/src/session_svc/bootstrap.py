@@ -73,7 +73,7 @@ async def build(backend: Backend) -> AsyncIterator[Service]:
         Sessions(backend.store),
         Messages(backend.history),
         Replies(backend.replies, backend.bus),
-        SessionWatch(backend.history, backend.store, backend.bus, foreign),
+        SessionWatch(backend.history, backend.bus, foreign),
         ListWatch(backend.bus),
     )
     REGISTRY.register(metrics)

@@ -8,7 +8,8 @@ from typing import Final
 
 from session_svc.application.filters import SessionFilter
 from session_svc.application.listener import Listener
-from session_svc.application.watch import HEARTBEAT_SECONDS, Heartbeat
+from session_svc.application.observations import Heartbeat
+from session_svc.application.watch import HEARTBEAT_SECONDS
 from session_svc.bus.base import Gap, StreamBus
 from session_svc.domain.errors import WatcherTooSlow
 from session_svc.domain.events import ListEvent, SessionChanged, SessionCreated, SessionRemoved

@@ -58,7 +58,7 @@ def session_event(raw: bytes) -> SessionEvent | None:
         case "user" | "message":
             return MessageAppended(position, _message(_object(event, "payload"), text))
         case "start" | "chunk" | "part" | "complete":
-            return _reply_event(kind, position, _object(event, "payload"), text)
+            return _reply_event(kind, position, event, text)
         case "clear":
             return Cleared(position)
         case "truncate":
@@ -137,10 +137,12 @@ def _envelope(raw: bytes) -> tuple[str, Object]:
     return text, event
 
 
-def _reply_event(kind: str, position: Position, payload: Object, text: str) -> ReplyEvent:
+def _reply_event(kind: str, position: Position, event: Object, text: str) -> ReplyEvent:
+    payload = _object(event, "payload")
     reply_id = _text(payload, "replyId")
     if kind == "start":
-        return ReplyStarted(position, reply_id, _text(payload, "author"), _text(payload, "model"))
+        began = _integer(event, "timestamp")
+        return ReplyStarted(position, reply_id, _text(payload, "author"), _text(payload, "model"), began)
     if kind == "complete":
         return ReplyEnded(position, reply_id, _message(payload, text) if "id" in payload else None)
     chunk: Chunk

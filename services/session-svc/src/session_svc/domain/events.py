@@ -18,12 +18,13 @@ class MessageAppended:
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarted:
-    """A reply began."""
+    """A reply began. start_time in ms."""
 
     position: Position
     reply_id: str
     author: str
     model: str
+    start_time: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from aichat.session.v1 import session_pb2 as pb
 from aichat.session.v1 import session_service_pb2 as api
 
 from session_svc.application.filters import SessionFilter
-from session_svc.application.watch import After, Start, Tail
+from session_svc.application.observations import After, Start, Tail
 from session_svc.domain import limits
 from session_svc.domain.errors import InvalidField
 from session_svc.domain.message import NewMessage, Role, Status

@@ -9,14 +9,18 @@ from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from session_svc.application.messages import MessageListing
+from session_svc.application.observations import CaughtUp, Delivered, Forget, Heartbeat, Observation
 from session_svc.application.sessions import SessionListing
 from session_svc.application.sizes import sendable
-from session_svc.application.watch import CaughtUp, Delivered, Forget, Heartbeat, Observation
 from session_svc.application.watch_list import ListAgain, ListChange
 from session_svc.domain.events import (
     Cleared,
     Deleted,
     MessagesTruncated,
+    ReplyEnded,
+    ReplyEvent,
+    ReplyExtended,
+    ReplyStarted,
     SessionChanged,
     SessionCreated,
     SessionRemoved,
@@ -173,6 +177,8 @@ def observation(seen: Observation) -> api.WatchSessionResponse:
     match seen.event:
         case Delivered(messages):
             frame.messages.messages.extend(map(message, messages))
+        case ReplySnapshot() | ReplyStarted() | ReplyExtended() | ReplyEnded() as event:
+            _tell_of_reply(frame, event)
         case Forget():
             frame.reset.SetInParent()
         case CaughtUp():
@@ -189,6 +195,23 @@ def observation(seen: Observation) -> api.WatchSessionResponse:
         case Deleted():
             frame.deleted.SetInParent()
     return frame
+
+
+def _tell_of_reply(frame: api.WatchSessionResponse, event: ReplySnapshot | ReplyEvent) -> None:
+    match event:
+        case ReplySnapshot():
+            frame.reply_snapshot.CopyFrom(reply_snapshot(event))
+        case ReplyStarted():
+            begun = Reply(event.reply_id, event.author, event.model, event.start_time)
+            frame.reply_started.reply.CopyFrom(reply(begun))
+        case ReplyExtended():
+            frame.reply_chunk.id = event.reply_id
+            frame.reply_chunk.from_chunk, frame.reply_chunk.to_chunk = event.first, event.end
+            frame.reply_chunk.chunks.append(chunk(event.chunk))
+        case ReplyEnded():
+            frame.reply_finished.id = event.reply_id
+            if event.message is not None:
+                frame.reply_finished.message.CopyFrom(message(event.message))
 
 
 def list_change(change: ListChange) -> api.WatchSessionsResponse:

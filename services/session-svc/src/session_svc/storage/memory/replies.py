@@ -79,7 +79,7 @@ class InMemoryReplyBuffer(ReplyBuffer):
         events: list[SessionEvent] = [
             MessageAppended(Position(target.epoch, message.sequence), message) for message in messages
         ]
-        events.append(ReplyStarted(target.head, slot.id, slot.author, slot.model))
+        events.append(ReplyStarted(target.head, slot.id, slot.author, slot.model, now))
         self._state.save(target, now, events)
         self._renew(target, slot, now)
         return ReplyLease(target.name, slot.id, slot.fence, target.head, 0)

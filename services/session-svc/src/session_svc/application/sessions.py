@@ -58,14 +58,15 @@ class Sessions:
         """Reads the sessions that match, in bounded steps. Raises InvalidPageToken."""
         request = Request("ListSessions", (wanted.query, sorted(wanted.labels.items()), wanted.owner))
         after = _place(request.open(page_token)) if page_token else None
+        everything = wanted.is_empty
         found: list[Session] = []
         examined = size = 0
         while True:
             # Without a filter every session counts, so that no more are read than are asked for.
-            limit = min(_STEP, page_size - len(found)) if wanted.is_empty else _STEP
+            limit = min(_STEP, page_size - len(found)) if everything else _STEP
             page = await self._store.page(after=after, limit=limit)
             for session in page.sessions:
-                matches = wanted.matches(session)
+                matches = everything or wanted.matches(session)
                 size += session_bytes(session) if matches else 0
                 if len(found) == page_size or size > LISTED_BYTES:
                     return SessionListing(tuple(found), _token(request, after))

@@ -146,7 +146,7 @@ class Viewer:
         elif kind in {"reset", "cleared"}:
             self.messages, self.reply = [], None
         elif kind == "truncated":
-            del self.messages[event.truncated.keep :]
+            self.messages = [message for message in self.messages if message.sequence <= event.truncated.keep]
             self.reply = None
         elif kind == "deleted":
             self.deleted = True

@@ -1,7 +1,6 @@
 """A real Chromium before real services."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,14 +10,14 @@ from typing import Any
 import pytest
 import redis
 from ai_chat_client import Client
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from aichat_dev.chromium import find_chromium
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support.needs import missing
 from support.processes import gateway, session_svc
 from support.redis_server import RedisServer
 from support.visit import WAIT_MS, Opener, Visit
 from support.world import World
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 DESKTOP = {"width": 1280, "height": 800}
 
 
@@ -28,24 +27,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-def _chromium(playwright: Playwright) -> str:
-    named = os.environ.get("CHROMIUM")
-    if named:
-        return named
-    found = next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
-    if found:
-        return found
-    own = playwright.chromium.executable_path
-    return own if Path(own).exists() else missing("Chromium: install it, or name it in CHROMIUM")
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, for one module: while it is open an event loop runs in this thread, and no test of another kind can."""
     with sync_playwright() as playwright:
+        program = find_chromium(playwright.chromium.executable_path)
+        if program is None:
+            missing("Chromium: install it, or name it in CHROMIUM")
         expect.set_options(timeout=WAIT_MS)
         # Without its sandbox, which does not start where tests run as root; the pages are our own.
-        browser = playwright.chromium.launch(executable_path=_chromium(playwright), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -12,11 +12,12 @@ const MOST = 1000; // What one request may ask for.
  *   preview?: string, awaitingReply?: boolean, reply?: {id: string, author?: string, model?: string}}} Session
  */
 
-const GENERATED = /^session-\d+-[a-z0-9]+$/;
+/** Whether nobody chose this name. @param {string} name */
+export const isGenerated = (name) => /^session-\d+-[a-z0-9]+$/.test(name);
 
 /** What a person knows the session by: the title somebody gave it, else its name, unless that is a generated one. */
 export function displayName(session) {
-  if (session.title && (session.titleSource?.toLowerCase() === "user" || GENERATED.test(session.name)))
+  if (session.title && (session.titleSource?.toLowerCase() === "user" || isGenerated(session.name)))
     return session.title;
   return session.name;
 }

@@ -1,7 +1,7 @@
 // The list of sessions on the left; on a phone, a drawer.
 
 import { byId, element, icon, iconButton, soon } from "./dom.js";
-import { displayName } from "./sessions.js";
+import { displayName, isGenerated } from "./sessions.js";
 import { sessionHref } from "./router.js";
 import { showTime } from "./time.js";
 
@@ -203,7 +203,10 @@ function summary(session) {
   const shown = displayName(session);
   const time = element("time");
   if (session.lastMessage) showTime(time, session.lastMessage, "brief");
-  const preview = session.preview?.replace(/\s+/g, " ").trim();
+  const preview = session.preview
+    ?.replace(/\*\*|`+|^#+ /gm, "")
+    .replace(/\s+/g, " ")
+    .trim();
   return [
     element(
       "span",
@@ -221,7 +224,9 @@ function summary(session) {
     element(
       "span",
       { class: "session-preview", dir: "auto" },
-      shown === session.name ? null : element("span", { class: "session-id" }, session.name),
+      shown === session.name || isGenerated(session.name)
+        ? null
+        : element("span", { class: "session-id" }, session.name),
       preview || (session.messageCount ? "Nothing was said" : "No messages yet"),
     ),
   ];

@@ -79,7 +79,7 @@ class Updated:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The session is gone: deleted or expired. `position` was its last head."""
+    """The session is gone: deleted or expired. `position` is in a new epoch, greater than any it had."""
 
     position: Position
 

@@ -49,7 +49,7 @@ class Append:
     messages     1 to 1000, each with an id
     request_id   empty: none
     fingerprint  identifies the body as the caller sent it, before ids were generated; any text without
-                 white space; compared when a request id is repeated
+                 white space, not empty where there is a request id; compared when that is repeated
     owner        who owns the session if this step creates it
     """
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from typing import Final
 
@@ -39,6 +40,7 @@ def main() -> None:
         if command == "health":
             raise SystemExit(asyncio.run(_health(settings)))
         logs.configure(settings.log_level, settings.log_format)
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # A line per request, with the server's whole URL.
         asyncio.run(_serve(settings))
     except ConfigurationError as error:
         exit_with_errors([f"SESSION_SVC_ADDRESS: {error}"])

@@ -65,10 +65,14 @@ class Assistant:
     async def _follow(self) -> None:
         """Keeps an eye on the list of sessions, for ever."""
         failures = 0
+        following = False
 
         def lost(error: AiChatError) -> None:
+            nonlocal following
+            if following:
+                _log.warning("lost the list of sessions", reason=error.reason, error=error.message)
+            following = False
             metrics.following.set(0)
-            _log.warning("lost the list of sessions", reason=error.reason, error=error.message)
 
         while True:
             try:
@@ -76,6 +80,7 @@ class Assistant:
                     async for event in events:
                         if event.HasField("reset"):
                             await self._list()
+                            following = True
                             metrics.following.set(1)
                             _log.info("following", waiting=len(self._waiting))
                         elif event.HasField("created"):
@@ -87,6 +92,7 @@ class Assistant:
                         failures = 0
             except AiChatError as error:
                 failures += 1
+                following = False
                 metrics.following.set(0)
                 _log.warning("cannot follow the list of sessions", reason=error.reason, error=error.message)
                 await asyncio.sleep(self._backoff.delay(failures, error.retry_after))

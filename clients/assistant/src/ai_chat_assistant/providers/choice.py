@@ -5,7 +5,6 @@ from typing import Self
 
 from ai_chat_assistant.providers.base import Provider
 from ai_chat_assistant.providers.echo import Echo
-from ai_chat_assistant.providers.openai_compatible import OpenAICompatible
 from ai_chat_assistant.settings import ECHO, AssistantSettings
 
 MODEL_LABEL = "model"
@@ -23,8 +22,12 @@ class Providers:
     @classmethod
     def of(cls, settings: AssistantSettings) -> Self:
         """Builds them."""
-        server = None
+        server: Provider | None = None
         if settings.has_model_server:
+            from ai_chat_assistant.providers.openai_compatible import (  # noqa: PLC0415 - It costs seconds; the echo and `health` need none.
+                OpenAICompatible,
+            )
+
             key = settings.openai_api_key
             server = OpenAICompatible(
                 base_url=settings.openai_base_url,

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from integration.gateway.conftest import Deployment
 from support.processes import Service, gateway
+from support.until import until
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ def test_a_trusted_proxy_says_who_asks_and_how(in_memory: Deployment) -> None:
             content_type="application/json",
         )
         assert status == 201, body
-        assert any(line.get("client") == "203.0.113.9" for line in service.events)
+        until(lambda: any(line.get("client") == "203.0.113.9" for line in service.events), what="the line in the log")
 
 
 def test_without_trust_nobody_says_so(in_memory: Deployment) -> None:

@@ -1,5 +1,6 @@
 """The JSON routes: lists, history and writes."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from urllib.parse import quote
@@ -10,6 +11,7 @@ import redis
 from ai_chat_client import AsyncClient
 from integration.gateway.conftest import Deployment
 from support import chat_ai
+from support.until import until
 
 PROBLEM = "application/problem+json"
 
@@ -309,7 +311,9 @@ async def test_a_request_id_is_passed_on_to_the_store_and_back(
 
     assert answer.headers["x-request-id"] == f"trace-{name}"
     assert len(made_up.headers["x-request-id"]) == 32
-    assert any(line.get("request_id") == f"trace-{name}" for line in deployment.gateway.events)
+    told = f'"request_id": "trace-{name}"'
+    logs = [deployment.gateway, deployment.session_svc]
+    await asyncio.to_thread(until, lambda: all(told in service.log for service in logs), what=f"{told} in both logs")
 
 
 async def test_no_content_of_a_message_is_in_the_log(

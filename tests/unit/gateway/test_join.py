@@ -5,6 +5,7 @@ import random
 from collections.abc import MutableMapping
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stream_gateway.history import History
@@ -124,7 +125,8 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.timeout(300)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, min_size=3, max_size=40), st.randoms(use_true_random=False))
 def test_every_message_is_seen_once_and_in_order(steps: list[tuple[str, int]], dice: random.Random) -> None:
     asyncio.run(play(steps, dice))

@@ -204,7 +204,7 @@ class Feed:
                 try:
                     found = await self._history.touch(self.name)
                 except AiChatError as error:
-                    log.info("foreign_change_not_read", reason=error.reason)
+                    log.debug("foreign_change_not_read", reason=error.reason)
                 if found == ABSENT != self.head:
                     self.suspect()
                 await asyncio.sleep(delay)
@@ -256,7 +256,7 @@ class Feed:
             try:
                 return await self._history.snapshot(self.name)
             except AiChatError as error:
-                log.info("session_not_read", reason=error.reason)
+                log.debug("session_not_read", reason=error.reason)
             ceiling = min(ceiling * 2, 5.0)
             await asyncio.sleep(random.uniform(0.05, ceiling))  # noqa: S311 - Spreads load only.
 

@@ -38,11 +38,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Messages in order, and the position of the last of them. `complete`: there was nothing more when it was read."""
+    """Messages in order, and the position of the last of them."""
 
     frames: tuple[Frame, ...]
     last: Position
-    complete: bool
 
 
 class Reader(Protocol):
@@ -107,7 +106,7 @@ class History:
         for message in response.messages:
             last = position.at(message.sequence)
             frames.append(message_frame(message, last))
-        return Page(tuple(frames), last, complete=not response.next_page_token)
+        return Page(tuple(frames), last)
 
     async def _call(self, rpc: str, call: Callable[[], Awaitable[T]]) -> T:
         async with self._slots:

@@ -46,7 +46,6 @@ class _Seat:
 
     second: int
     feed: Feed | None = None
-    list: bool = False
 
 
 class Hub(Listener):
@@ -138,7 +137,6 @@ class Hub(Listener):
 
         One that is too slow for that gets `status` in place of what it missed: it lists again, as after any loss.
         """
-        self._seats[viewer].list = True
         self._list_audience.add(viewer)
         viewer.follow(self._roster.ring, lambda: _status(up=True))
 
@@ -176,7 +174,7 @@ class Hub(Listener):
             await feed.verify()
             return after
         except AiChatError as error:
-            log.info("history_not_read", reason=error.reason)
+            log.debug("history_not_read", reason=error.reason)
             await asyncio.sleep(random.uniform(0.1, 2.0))  # noqa: S311 - Spreads load only.
             return after
         if not page.frames:

@@ -20,7 +20,7 @@ setup: .venv/ready ## Create .venv with all packages (every other target does so
 .venv/ready: dev/setup $(MEMBERS)
 	@./dev/setup
 
-run: .venv/ready ## Run everything here, without Docker: Redis, session-svc, stream-gateway
+run: .venv/ready ## Run everything here, without Docker: Redis, session-svc, stream-gateway, assistant (ASSISTANT=off: none)
 	@exec $(BIN)/python -m aichat_dev.run
 
 test: .venv/ready ## Run all tests; ARGS="-k name" chooses some

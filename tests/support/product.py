@@ -21,13 +21,17 @@ INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
-    """An environment without the developer's own settings, for the run and for the CLI: free ports, data in `home`."""
+    """An environment without the developer's own settings, for the run and for the CLI: free ports, data in `home`.
+
+    Nobody answers, unless `settings` say ASSISTANT=on: what a test writes is then all there is.
+    """
     return {
         **{name: os.environ[name] for name in INHERITED if name in os.environ},
         "HOME": str(home),
         "SESSION_SVC_LISTEN": "127.0.0.1:0",
         "GATEWAY_LISTEN": "127.0.0.1:0",
         "DATA_DIR": str(home / "data"),
+        "ASSISTANT": "off",
         **settings,
     }
 
@@ -104,7 +108,7 @@ class Product:
         self.children()
 
     def children(self) -> dict[str, psutil.Process]:
-        """The processes that it runs now, by name: redis, session-svc, stream-gateway."""
+        """The processes that it runs now, by name: redis, session-svc, stream-gateway, assistant."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
             try:
@@ -115,6 +119,7 @@ class Product:
                 ("redis", "-server"),
                 ("session-svc", "session_svc"),
                 ("stream-gateway", "stream_gateway"),
+                ("assistant", "ai_chat_assistant"),
             ):
                 if mark in command and not command.endswith("health"):
                     found[name] = child

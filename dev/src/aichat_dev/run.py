@@ -23,6 +23,9 @@ from aichat_dev.supervisor import RunFailedError, Supervisor
 SERVICES: Final = (("session-svc", "session_svc"), ("stream-gateway", "stream_gateway"))
 """Name and module of every service, in the order of their start; they end in the reverse order."""
 
+ASSISTANT: Final = ("assistant", "ai_chat_assistant")
+"""It comes after the services, unless ASSISTANT=off."""
+
 STOP_MARGIN_SECONDS: Final = 5.0
 REDIS_ANSWER_SECONDS: Final = 5.0
 
@@ -50,7 +53,8 @@ def _run(settings: RunSettings, output: Output) -> None:
     environment = child_environment(settings, server.url if server else None)
     grace = float(environment["DRAIN_SECONDS"]) + STOP_MARGIN_SECONDS
     programs: list[Program] = [] if server is None else [RedisProgram(server)]
-    for number, (name, module) in enumerate(SERVICES):
+    parts = (*SERVICES, ASSISTANT) if settings.assistant == "on" else SERVICES
+    for number, (name, module) in enumerate(parts):
         own = {**environment, **_metrics(settings, number)}
         programs.append(ServiceProgram(name, module, own, grace=grace, output=output))
     try:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from aichat_runtime.settings import Address, ServiceSettings
 from pydantic import Field
@@ -19,6 +19,7 @@ class RunSettings(ServiceSettings):
     gateway_listen: Address = Address("127.0.0.1", 3000)
     public_url: str | None = None
     public_grpc_address: str | None = None
+    assistant: Literal["on", "off"] = Field("on", description="off: nobody answers")
     data_dir: Path = Field(Path(".data"), description="where the embedded Redis keeps its files")
 
     @property

@@ -73,6 +73,19 @@ def test_a_killed_part_comes_back_and_nothing_acknowledged_is_lost(product: Prod
     assert contents(product.server, session) == writer.acknowledged
 
 
+def test_a_question_is_answered_without_a_model(tmp_path: Path) -> None:
+    with Product(environment(tmp_path, ASSISTANT="on")) as product:
+        assert "assistant" in product.children()
+        _cli(tmp_path, product, "send", "asked", "Anybody there?")
+        until(lambda: len(contents(product.server, "asked")) == 2, what="an answer")
+        assert contents(product.server, "asked")[1].startswith("You said: Anybody there?")
+        assert product.stop() == 0
+
+
+def test_with_the_assistant_off_nobody_answers(product: Product) -> None:
+    assert "assistant" not in product.children()
+
+
 @linux
 def test_everything_is_killed_and_started_again_and_the_sessions_are_where_they_were(tmp_path: Path) -> None:
     with Product(environment(tmp_path)) as product:

@@ -1,5 +1,4 @@
 -- Names of sessions at which something has fallen due, the longest due first.
 -- ARGV: 3 limit. Returns 'OK', names.
-local failure = unusable(DUE, 'zset')
-if failure then return failure end
+if INDEX_FAILURE then return INDEX_FAILURE end
 return {'OK', redis.call('ZRANGEBYSCORE', DUE, '-inf', integer(NOW), 'LIMIT', 0, tonumber(ARGV[3]))}

@@ -1,8 +1,7 @@
 -- Reads sessions in descending order of (activity, name), and drops from the list those that have expired.
 -- ARGV: 3 limit, 4 and 5 activity and name to go on after ('' from the first).
 -- Returns 'OK', the activity and name to go on after ('' at the end), rows.
-local failure = unusable(ACTIVITY, 'zset') or unusable(DUE, 'zset')
-if failure then return failure end
+if INDEX_FAILURE then return INDEX_FAILURE end
 local limit, time, name = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local first = 0
 if time ~= '' then

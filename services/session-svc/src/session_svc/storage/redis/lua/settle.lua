@@ -5,7 +5,7 @@
 local s, failure = open(ARGV[3])
 if failure then
   -- Somebody's key of another type: it would fall due for ever.
-  redis.call('ZREM', DUE, ARGV[3])
+  if not INDEX_FAILURE then redis.call('ZREM', DUE, ARGV[3]) end
   return failure
 end
 if s.exists then

@@ -250,6 +250,7 @@ def test_a_chat_outlives_its_server(anna: Person, fragile: Service, name: str) -
         enter(terminal, "into the void")
         terminal.wait_for("error: no answer from")
         fragile.start()
+        terminal.wait_for("connected again")
         terminal.type(ENTER)  # The text is still there.
         with Client(fragile.address) as client:
             until_stored(client, name, ["into the void"])

@@ -146,17 +146,30 @@ async def test_a_session_that_was_replaced_while_the_watch_was_cut_off_is_told_a
 
 
 async def test_what_happens_to_a_session_is_told_as_it_happens(client: Client, watcher: AsyncClient, name: str) -> None:
-    kinds: list[str | None] = []
     async with asyncio.timeout(30), aclosing(watcher.watch_session(name)) as events:
-        assert (await anext(events)).HasField("caught_up"), "a session that does not exist is watched all the same"
+
+        async def told(kind: str) -> api.WatchSessionResponse:
+            while (event := await anext(events)).WhichOneof("event") != kind:
+                assert event.HasField("updated"), "a title that followed the messages, nothing else"
+            return event
+
+        await told("caught_up")  # A session that does not exist is watched all the same.
         client.append_messages(name, user("first", "second"))
+        seen = contents(await told("messages"))
+        while len(seen) < 2:
+            seen += contents(await told("messages"))
+        assert seen == ["first", "second"]
         client.truncate_session(name, keep=1)
+        assert (await told("truncated")).truncated.keep == 1
         client.update_session(name, title="T")
+        while (await told("updated")).updated.session.title != "T":
+            pass  # The automatic title, from the first message.
         client.clear_session(name)
+        await told("cleared")
         client.delete_session(name)
-        kinds = [event.WhichOneof("event") async for event in events]
-    assert kinds[-1] == "deleted"
-    assert [kind for kind in kinds if kind not in {"messages", "updated"}] == ["truncated", "cleared", "deleted"]
+        await told("deleted")
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
 
 
 async def test_the_list_is_followed_and_reset_when_the_service_was_killed(

@@ -1,0 +1,33 @@
+"""What `--help` teaches."""
+
+import subprocess
+import sys
+
+import pytest
+from ai_chat_cli.__main__ import run
+
+COMMANDS = ["list", "show", "tail", "send", "title", "label", "clear", "delete", "export", "import", "context"]
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+    for command in COMMANDS:
+        assert f"\n  {command} " in text
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "context"] + ["context set"])
+def test_the_help_of_a_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command.split(), "--help"]) == 0
+    assert f"ai-chat {command} " in capsys.readouterr().out
+
+
+def test_help_does_not_wait_for_what_only_commands_need() -> None:
+    code = (
+        "import sys; from ai_chat_cli.__main__ import run; run(['--help']);"
+        "loaded = {'grpc', 'google.protobuf', 'prompt_toolkit', 'asyncio'} & set(sys.modules);"
+        "sys.exit(', '.join(loaded) or 0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.stderr == ""
+    assert ran.returncode == 0

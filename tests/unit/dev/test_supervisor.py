@@ -24,9 +24,9 @@ SERVICE = """
     if sys.argv[1:] == ["health"]:
         sys.exit(0 if f"start {name} " in record.read_text() else 1)
     behaviour = os.environ.get(name.upper(), "")
-    note("start")
     if behaviour == "refuses":
         sys.exit("bad setting: NAME: not that one")
+    note("start")
     if behaviour == "dies" and record.read_text().count(f"start {name} ") > 1:
         sys.exit(3)
     def stop(*_):

@@ -6,7 +6,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from session_svc.application import watch as module
 from session_svc.application import watcher
@@ -44,10 +44,17 @@ class UnreliableBus(InMemoryStreamBus):
         super().__init__()
         self._held: list[Callable[[], None]] | None = None
         self._losing = False
+        self.drop_after: int | None = None
+        """How many more events pass before one is lost without a sign."""
 
     def publish(self, name: str, event: SessionEvent, size: int) -> None:
         if self._losing:
             return
+        if self.drop_after is not None:
+            self.drop_after -= 1
+            if self.drop_after < 0:
+                self.drop_after = None
+                return
         if self._held is not None:
             self._held.append(lambda: InMemoryStreamBus.publish(self, name, event, size))
         else:
@@ -332,6 +339,11 @@ KINDS += ["clear", "truncate", "delete", "create", "rename", "hold", "release", 
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 8)), max_size=40)
 
 
+SILENT_BEFORE = [("append", 1)]
+SILENT = [("hold", 1), ("start", 2), ("stop", 1), ("start", 2), ("wait", 30), ("release", 1), ("wait", 30)]
+"""A reply that ends without a word and one that begins, both known from the store before their events come."""
+
+
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watcher, "_STALE_PAUSE", 0)
@@ -339,6 +351,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(before=STEPS, during=STEPS)
+@example(before=SILENT_BEFORE, during=SILENT)
 def test_what_is_seen_equals_what_was_written_whatever_the_timing(
     before: list[tuple[str, int]], during: list[tuple[str, int]]
 ) -> None:
@@ -440,6 +453,47 @@ async def test_a_position_beyond_the_head_resets(world: World) -> None:
 
 async def test_a_position_of_a_session_that_is_gone_resets_to_nothing(world: World) -> None:
     assert await take(world, After("mws8phqpe04l.3"), 2) == [Observation(None, Forget()), Observation(None, CaughtUp())]
+
+
+@pytest.mark.parametrize("lost", range(8))
+async def test_an_event_that_is_lost_without_a_sign_is_missed_at_the_next(world: World, lost: int) -> None:
+    await world.append(1)
+    viewer = Viewer()
+    async with world.watching(viewer, After("")):
+        await world.until_seen(viewer)
+        world.bus.drop_after = lost
+        for step in ("start", "say", "say", "finish", "start", "say", "say"):
+            await world.do((step, 1))
+            await turns(20)
+        await world.until_seen(viewer)
+    assert world.bus.drop_after is None
+    assert viewer.draft is not None
+
+
+async def test_a_reply_that_goes_on_through_a_loss_is_shown_whole_and_a_finished_one_once(world: World) -> None:
+    await world.do(("start", 1))
+    await world.do(("say", 1))
+    viewer = Viewer()
+    async with world.watching(viewer, After("")):
+        await world.until_seen(viewer)
+        for during in ("say", "finish", "start"):
+            world.bus.lose()
+            await world.do((during, 2))
+            world.bus.regain()
+            await world.until_seen(viewer)
+    assert len(viewer.ended) == 1
+
+
+@pytest.mark.parametrize("how", ["clear", "truncate", "delete"])
+async def test_a_reply_that_goes_with_its_messages_is_ended_first(world: World, how: str) -> None:
+    await world.do(("start", 1))
+    viewer = Viewer()
+    async with world.watching(viewer, After("")):
+        await world.do(("say", 1))
+        await world.until_seen(viewer)
+        await world.do((how, 1))
+        await world.until_seen(viewer)
+    assert len(viewer.ended) == 1
 
 
 async def test_a_rename_that_was_missed_is_told_after_the_loss(world: World) -> None:

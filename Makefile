@@ -47,8 +47,8 @@ format: .venv/ready ## Format the code and the .proto files, and fix what can be
 proto: .venv/ready ## Generate proto/gen from the .proto files
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py
 
-up: .venv/ready ## Start everything in Docker, and wait until it is ready
-	@docker compose up --build --detach --wait
+up: .venv/ready ## Start everything in Docker (ASSISTANT=off: no assistant), and wait until it is ready
+	@$(if $(filter off,$(ASSISTANT)),ASSISTANT_REPLICAS=0) docker compose up --build --detach --wait
 	@address=$$(docker compose port session-svc 50051); \
 	[ "$$address" = 127.0.0.1:50051 ] || server="--server $$address "; \
 	printf '\n  page  http://%s/\n  chat  %s/ai-chat %s--session my-project\n' \

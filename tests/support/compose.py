@@ -49,6 +49,7 @@ class Stack:
             **{name: os.environ[name] for name in INHERITED if name in os.environ},
             "SESSION_SVC_PORT": self.server.rpartition(":")[2],
             "GATEWAY_PORT": self.page.rstrip("/").rpartition(":")[2],
+            "ASSISTANT_REPLICAS": "0",  # Nobody answers: what a test writes is then all there is.
             **settings,
         }
 

@@ -12,6 +12,7 @@ from ai_chat_client import ROLE_USER, Client, Message
 from support.compose import Stack, engine_problem
 from support.needs import missing
 from support.product import environment
+from support.until import until
 from support.writer import Writer, contents
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
@@ -102,6 +103,22 @@ def test_a_container_is_confined(stack: Stack, service: str) -> None:
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
+
+
+def test_an_assistant_answers_confined_and_unpublished_until_there_shall_be_none(stack: Stack) -> None:
+    stack.compose("up", "--build", "--detach", "--wait", "assistant", ASSISTANT_REPLICAS="1")
+    try:
+        with Client(stack.server) as client:
+            client.append_messages("asked", [Message(role=ROLE_USER, content="Anybody there?")])
+        until(lambda: len(contents(stack.server, "asked")) == 2, what="an answer")
+        assert contents(stack.server, "asked")[1].startswith("You said: Anybody there?")
+        test_a_container_is_confined(stack, "assistant")
+        assert not stack.inspect("assistant")["NetworkSettings"]["Ports"]
+        stack.compose("stop", "assistant")
+        assert stack.inspect("assistant")["State"]["ExitCode"] == 0
+    finally:
+        stack.up()
+    assert not stack.compose("ps", "--all", "--quiet", "assistant").stdout.strip()
 
 
 def test_only_the_two_services_are_published_and_only_on_this_machine(stack: Stack) -> None:

@@ -13,7 +13,7 @@ from ai_chat_cli import last_used
 from ai_chat_cli.chat.answer import AwaitedAnswer
 from ai_chat_cli.chat.conversation import Conversation
 from ai_chat_cli.chat.screen import Screen
-from ai_chat_cli.chat.slash import Leave, SlashCommands, Switch, as_message, parse
+from ai_chat_cli.chat.slash import Leave, SlashCommands, Switch, as_line, as_message, parse
 from ai_chat_cli.explain import explain
 from ai_chat_cli.live_view import LiveView
 from ai_chat_cli.names import LOOKED_AT, close_matches, suggestion
@@ -21,6 +21,8 @@ from ai_chat_cli.render import message_text
 from ai_chat_cli.settings import Settings
 
 _SHOWN_ON_RESUME = 10
+_UNATTENDED_SECONDS = 60.0
+"""So long a pipe waits for a connection that was lost; a person decides for themselves."""
 
 
 class Chat:
@@ -97,9 +99,13 @@ class _Talk:
             answered=self._answer.seen,
         )
         while True:
-            async with contextlib.aclosing(
-                self._client.watch_session(self._session, after_position=position, on_loss=view.lost)
-            ) as events:
+            watch = self._client.watch_session(
+                self._session,
+                after_position=position,
+                give_up_after=None if self._screen.interactive else _UNATTENDED_SECONDS,
+                on_loss=view.lost,
+            )
+            async with contextlib.aclosing(watch) as events:
                 async for event in events:
                     view.see(event)
             # Deleted; whoever writes to it makes it again, and all of that is news.
@@ -107,7 +113,7 @@ class _Talk:
 
     async def _talk(self) -> None:
         while True:
-            line = await self._screen.read(self._conversation.unsent)
+            line = await self._screen.read(as_line(self._conversation.unsent))
             if line is None:
                 await self._finish()
                 raise Leave

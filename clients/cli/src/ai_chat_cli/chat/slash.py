@@ -54,6 +54,11 @@ def as_message(line: str) -> str:
     return line[1:] if line.startswith("//") else line
 
 
+def as_line(message: str) -> str:
+    """The line that `as_message` makes this message of, though it may begin like a command."""
+    return f"/{message}" if message.startswith("//") or parse(message) else message
+
+
 class SlashCommands:
     """Runs the commands in one session. Raises Leave and Switch, and AiChatError when a call fails."""
 

@@ -36,6 +36,8 @@ class TerminalScreen(Printing):
             return None
 
     async def __aenter__(self) -> Self:
+        # Also between two prompts: keys pressed there wait for the next one, Enter and Ctrl-D among them.
+        self._patched.enter_context(self._messages.app.input.raw_mode())
         # raw: colours come from rich, which only lets safe text through.
         self._patched.enter_context(patch_stdout(raw=True))
         return self

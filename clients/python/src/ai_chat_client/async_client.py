@@ -132,7 +132,8 @@ class AsyncClient:
         session, all of it follows.
 
         Raises AiChatError when no first connection can be had, when trying again would not help, and when there has
-        been no connection for `give_up_after` seconds (None: it tries for ever). `on_loss` is told of each loss.
+        been no connection for `give_up_after` seconds (None: once connected, it tries for ever; math.inf: from the
+        first attempt on). `on_loss` is told of each loss.
         """
         progress = SessionProgress(session, after_position=after_position, tail=tail)
         reconnects = Reconnects(self._policy, give_up_after=give_up_after)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import shutil
 from itertools import islice
 
@@ -102,7 +103,8 @@ class _Talk:
             watch = self._client.watch_session(
                 self._session,
                 after_position=position,
-                give_up_after=None if self._screen.interactive else _UNATTENDED_SECONDS,
+                # The session was read a moment ago: also a first stream that breaks is worth another attempt.
+                give_up_after=math.inf if self._screen.interactive else _UNATTENDED_SECONDS,
                 on_loss=view.lost,
             )
             async with contextlib.aclosing(watch) as events:

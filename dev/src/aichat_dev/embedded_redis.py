@@ -123,6 +123,8 @@ class EmbeddedRedis:
 
     def _start_once(self) -> None:
         settings = {**self._options, "bind": "127.0.0.1", "port": str(self.port), "daemonize": "no", "dir": "./"}
+        if self._options.get("cluster-enabled") == "yes":
+            settings["cluster-port"] = str(free_port())  # By default 10,000 above `port`, which may be too high.
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         started_at = self._rotate_log()
         with self._log_path.open("ab") as output:

@@ -5,7 +5,7 @@ from urllib.parse import urljoin, urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request
 
-WAIT_MS: Final = 15_000
+WAIT_MS: Final = 30_000
 EXPECTED: Final = "Failed to load resource"
 """What the browser itself prints of every answer that is no success, such as the 404 of a session that is not there."""
 

@@ -46,7 +46,7 @@ def rich(world: World) -> str:
     world.say("rich", "Answer briefly.", role=ROLE_SYSTEM)
     world.say("rich", "What is **this**?", author="anna")
     world.answer("rich", RICH, model="llama3.3:70b")
-    world.answer("rich", "half an ans", status=MESSAGE_STATUS_INTERRUPTED, status_reason="REPLY_LOST")
+    world.answer("rich", "half an ans", status=MESSAGE_STATUS_INTERRUPTED, status_reason="the writer was lost")
     world.answer("rich", "", status=MESSAGE_STATUS_FAILED, status_reason="The model is out of memory.")
     return "rich"
 

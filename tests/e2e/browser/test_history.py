@@ -96,7 +96,7 @@ def test_markdown_and_code_are_rendered(world: World, visit: Opener) -> None:
 
 def test_interrupted_and_failed_replies_look_like_what_they_are(world: World, visit: Opener) -> None:
     world.say("ended", "a question")
-    world.answer("ended", "half an ans", status=MESSAGE_STATUS_INTERRUPTED, status_reason="REPLY_STOPPED")
+    world.answer("ended", "half an ans", status=MESSAGE_STATUS_INTERRUPTED, status_reason="stopped")
     world.answer("ended", "", status=MESSAGE_STATUS_FAILED, status_reason="The model is out of memory.")
     world.store.rpush("session:ended:messages", '{"role": "user"')
     page = visit(world.link("ended"))

@@ -93,6 +93,7 @@ export class Conversation extends EventTarget {
     if (session.name !== this.name) return;
     if (change === "deleted") return void (this.state === "deleted" || this.#deleted());
     this.session = session;
+    this.replies.identify(session.reply);
     if (this.state === "missing" || this.state === "deleted") this.state = "ready";
     this.#changed();
   }
@@ -190,6 +191,7 @@ export class Conversation extends EventTarget {
     try {
       this.session = await getSession(this.name, signal);
       this.replies.settle(this.session.reply?.id);
+      this.replies.identify(this.session.reply);
     } catch (error) {
       if (signal.aborted) return;
       if (error.status === 404) this.session = null;
@@ -237,6 +239,7 @@ export class Conversation extends EventTarget {
           event.type === "chunk" ? String(payload.content ?? "") : { type: payload.type, data: payload.data };
         const ended = payload.replyId !== undefined && this.log.has(payload.replyId);
         if (!ended && !this.replies.chunk(piece, payload)) this.#stream?.restart();
+        this.replies.identify(this.session?.reply);
         break;
       }
       case "error":

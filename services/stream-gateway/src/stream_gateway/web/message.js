@@ -7,10 +7,10 @@ import { showTime } from "./time.js";
 const ROLE_NAMES = { user: "User", assistant: "Assistant", system: "System", tool: "Tool" };
 const FOLD_OVER = 280; // Characters of a system or tool message that are shown unasked.
 
+/** What session-svc writes where nobody gave a reason, as people say it; other reasons are shown as they are. */
 const REASONS = {
-  REPLY_STOPPED: "Somebody stopped it.",
-  REPLY_LOST: "The one who wrote it went away.",
-  TOO_LARGE: "It grew over the size limit.",
+  stopped: "Somebody stopped it.",
+  "the writer was lost": "The one who wrote it went away.",
 };
 
 /** Who wrote it, in words. */

@@ -31,6 +31,13 @@ export class Replies {
     else this.#add(replyId, author, model);
   }
 
+  /** Learn who writes a reply whose start was missed. @param {{id: string, author?: string, model?: string}} [reply] */
+  identify(reply) {
+    const draft = reply && this.#drafts.get(reply.id);
+    if (!draft || draft.author || draft.model || !(reply.author || reply.model)) return;
+    this.#drafts.set(draft.id, { ...draft, author: reply.author ?? "", model: reply.model ?? "" });
+  }
+
   /** What the viewer has of that reply is replaced. */
   snapshot({ replyId, author, model, chunks = [], next }) {
     const draft = this.#add(replyId, author, model);

@@ -94,7 +94,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 71
     """This server is stopping; call again and reach another one."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 80
-    """INTERNAL and UNIMPLEMENTED.
+    """INTERNAL.
 
     A defect. The text is neutral, the details are in the server's log.
     """
@@ -177,7 +177,7 @@ it with the same request_id.
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 71
 """This server is stopping; call again and reach another one."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 80
-"""INTERNAL and UNIMPLEMENTED.
+"""INTERNAL.
 
 A defect. The text is neutral, the details are in the server's log.
 """

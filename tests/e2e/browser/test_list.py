@@ -56,6 +56,7 @@ def test_the_search_finds_parts_of_names_and_titles_and_escape_leaves_it(world: 
     expect(page.locator('a[data-session="searched-gamma"]')).to_be_visible()
     page.get_by_role("searchbox").fill("ALPHA")
     expect(page.locator('a[data-session="searched-gamma"]')).to_have_count(0)
+    expect(page.locator(".sessions a")).to_have_count(2)
     assert sorted(names(page)) == ["searched-alpha", "searched-beta"]
     world.say("searched-alpha-late", "comes while the search is on")
     expect(page.locator(".sessions a")).to_have_count(3)

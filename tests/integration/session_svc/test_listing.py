@@ -40,7 +40,7 @@ def every_message(stub: SessionServiceStub, request: api.ListMessagesRequest) ->
 def test_sessions_are_listed_once_each_latest_activity_first(
     stub: SessionServiceStub, name: str, page_size: int
 ) -> None:
-    names = [f"{name}-{number}" for number in range(23)]
+    names = [f"{name}-{number:02}" for number in range(23)]  # Of one millisecond, the greater name comes first.
     for each in names:
         say(stub, each, "hello")
     found = every_session(stub, api.ListSessionsRequest(page_size=page_size))

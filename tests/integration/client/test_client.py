@@ -184,7 +184,7 @@ async def test_the_list_is_followed_and_reset_when_the_service_was_killed(
             elif kinds == ["reset", "created"]:
                 restart(stack)
             elif kinds == ["reset", "created", "reset"]:
-                client.delete_session(name)
+                await watcher.delete_session(name)  # Its connection is back: a deletion is not repeated.
             elif kinds[-1] == "deleted":
                 assert event.deleted.name == name
                 break

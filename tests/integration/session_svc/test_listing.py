@@ -112,12 +112,12 @@ def test_sessions_with_every_label_fill_a_page_only_as_far_as_a_client_reads(
 ) -> None:
     labels = {f"{number:063}": "é" * 256 for number in range(64)}
     for number in range(100):
-        stub.CreateSession(api.CreateSessionRequest(name=f"{name}-{number}", labels=labels))
+        stub.CreateSession(api.CreateSessionRequest(name=f"{name}-{number:02}", labels=labels))
     request = api.ListSessionsRequest(page_size=1000, query=f"{name}-")
     page = stub.ListSessions(request)
     assert page.ByteSize() <= 3.5 * MIB
     assert 0 < len(page.sessions) < 100
-    assert every_session(stub, request) == [f"{name}-{number}" for number in range(99, -1, -1)]
+    assert every_session(stub, request) == [f"{name}-{number:02}" for number in range(99, -1, -1)]
 
 
 def test_two_sessions_created_without_a_name_get_two(stub: SessionServiceStub) -> None:

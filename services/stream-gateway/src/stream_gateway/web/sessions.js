@@ -38,7 +38,7 @@ export class SessionList extends EventTarget {
   /** @returns {Session[]} */
   get sessions() {
     return [...this.#sessions.values()].sort(
-      (a, b) => (b.lastMessage ?? 0) - (a.lastMessage ?? 0) || (a.name < b.name ? -1 : 1),
+      (a, b) => (b.lastMessage ?? 0) - (a.lastMessage ?? 0) || (a.name < b.name ? 1 : -1),
     );
   }
 

@@ -46,6 +46,19 @@ async def test_what_chat_ai_stores_and_announces_comes_once_with_its_position(
     ]
 
 
+async def test_an_answer_announced_before_the_question_was_found_and_stored_after_it_comes_too(
+    on_redis: Deployment, raw: redis.Redis, name: str
+) -> None:
+    await adopt(on_redis, name)
+    async with WebViewer(on_redis.address, name) as viewer:
+        chat_ai.say(raw, name, "user", "hello")
+        publish(raw, name, "user", content="hello")
+        publish(raw, name, "complete")
+        await viewer.until_contents("hello")
+        chat_ai.say(raw, name, "assistant", "You asked")
+        await viewer.until_contents("hello", "You asked")
+
+
 async def test_what_chat_ai_only_says_is_passed_on_as_it_is(on_redis: Deployment, raw: redis.Redis, name: str) -> None:
     async with WebViewer(on_redis.address, name) as viewer:
         publish(raw, name, "info", content="Connected")

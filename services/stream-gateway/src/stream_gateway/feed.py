@@ -85,6 +85,7 @@ class Feed:
         self._fingerprint = fingerprint()
         self._foreign_until: float | None = None
         self._foreign_head = ABSENT
+        self._foreign_changes = 0
         self._work: set[asyncio.Task[None]] = set()
         self.failed = False
         """Whether a defect ended it: whoever follows it must be sent away."""
@@ -191,16 +192,27 @@ class Feed:
             return
         waiting = self._foreign_until is not None
         self._foreign_until = time.monotonic() + FOREIGN_SECONDS
-        self._foreign_head = self.head
-        if not waiting:
-            self._spawn(self._await_foreign_change())
+        if waiting:
+            self._foreign_changes += 1
+            return
+        self._foreign_head, self._foreign_changes = self.head, 1
+        self._spawn(self._await_foreign_changes())
 
-    async def _await_foreign_change(self) -> None:
-        """chat.ai says that it changes the session: has session-svc look until it finds, and announces, the change."""
+    def _foreign_changes_told(self) -> bool:
+        """Whether the head has moved as often as chat.ai said it would."""
+        if self.head.epoch != self._foreign_head.epoch:
+            return self._foreign_changes == 1
+        return self.head.sequence - self._foreign_head.sequence >= self._foreign_changes
+
+    async def _await_foreign_changes(self) -> None:
+        """chat.ai says that it changes the session: has session-svc look until it finds, and announces, the changes.
+
+        One for each of its events, because it announces some before it stores them.
+        """
         delay = 0.02
         found = self._foreign_head
         try:
-            while self.head == self._foreign_head and time.monotonic() < (self._foreign_until or 0):
+            while not self._foreign_changes_told() and time.monotonic() < (self._foreign_until or 0):
                 try:
                     found = await self._history.touch(self.name)
                 except AiChatError as error:

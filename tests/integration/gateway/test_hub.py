@@ -10,6 +10,7 @@ import redis
 from ai_chat_client import ROLE_USER, AsyncClient, Message
 from aichat_runtime.settings import Address
 from integration.gateway.conftest import Deployment
+from prometheus_client import REGISTRY
 from stream_gateway import bootstrap
 from stream_gateway.history import History
 from stream_gateway.hub import Hub
@@ -19,6 +20,8 @@ from stream_gateway.settings import GatewaySettings
 from stream_gateway.sources.redis import RedisSource
 from support.until import until
 from support.web_viewer import WebViewer
+
+DROPPED = "gateway_viewers_dropped_total"
 
 
 @contextlib.asynccontextmanager
@@ -53,6 +56,11 @@ def subscribers(raw: redis.Redis, name: str) -> int:
 async def reaches(raw: redis.Redis, name: str, count: int) -> None:
     """Returns once so many connections listen to the session."""
     await asyncio.to_thread(until, lambda: subscribers(raw, name) == count, what=f"{count} subscribers")
+
+
+async def drops(count: float) -> None:
+    """Returns once this process has disconnected so many viewers."""
+    await asyncio.to_thread(until, lambda: REGISTRY.get_sample_value(DROPPED) == count, what=f"{count} drops")
 
 
 async def test_a_session_is_followed_from_its_first_viewer_to_a_while_after_its_last(
@@ -92,6 +100,7 @@ async def test_more_viewers_than_it_takes_are_refused_and_none_evicted(on_redis:
 
 
 async def test_a_viewer_that_takes_nothing_is_disconnected(on_redis: Deployment, name: str) -> None:
+    dropped = REGISTRY.get_sample_value(DROPPED) or 0.0
     async with serving(on_redis, stuck_after=0.5) as address, AsyncClient(on_redis.session_svc.address) as chat:
         host, port = address.split(":")
         reader, stuck = await asyncio.open_connection(host, int(port), limit=1)
@@ -101,6 +110,10 @@ async def test_a_viewer_that_takes_nothing_is_disconnected(on_redis: Deployment,
             for content in contents:
                 await chat.append_messages(name, [Message(role=ROLE_USER, content=content)])
             await viewer.until_contents(*contents)
+            # What it has not read is read only now: a viewer that begins to read before it is dropped is not stuck.
+            await asyncio.to_thread(
+                until, lambda: REGISTRY.get_sample_value(DROPPED) == dropped + 1, what="it is dropped"
+            )
             async with asyncio.timeout(60):
                 with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                     await reader.readexactly(sum(map(len, contents)))

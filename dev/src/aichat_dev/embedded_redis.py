@@ -48,6 +48,8 @@ class EmbeddedRedis:
         self._port = port
         self._options = {**DURABLE, **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        # Under the users of deploy/redis only this one may ask how the server is.
+        self._greeting = b"AUTH operator none\r\n" if "aclfile" in self._options else b""
         self._lock = DirectoryLock(self.directory)
         self._log_path = self.directory / "redis.log"
 
@@ -165,7 +167,7 @@ class EmbeddedRedis:
         answer = b""
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
-                connection.sendall(b"INFO server\r\nPING\r\nQUIT\r\n")
+                connection.sendall(self._greeting + b"INFO server\r\nPING\r\nQUIT\r\n")
                 while received := connection.recv(65536):
                     answer += received
         except OSError:

@@ -63,6 +63,18 @@ def test_nobody_gets_in_without_a_name(server: RedisServer) -> None:
         client.ping()
 
 
+@pytest.mark.parametrize("password", ["", "none"])
+def test_nobody_is_the_default_user(server: RedisServer, password: str) -> None:
+    client = redis.Redis.from_url(server.url, username="default", password=password)
+    with client, pytest.raises(AuthenticationError):
+        client.ping()
+
+
+def test_the_default_user_keeps_the_rights_with_which_redis_reads_its_file() -> None:
+    # Redis 8 would skip every transaction of its append-only file; Valkey would not, so a restart here proves nothing.
+    assert USERS.read_text(encoding="utf-8").startswith("user default off resetpass ~* &* +@all\n")
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -53,6 +53,8 @@ class Stack:
             **settings,
         }
 
+        self._command = ("docker", "compose", "--project-name", self.project, "--env-file", os.devnull)
+
     def __enter__(self) -> Self:
         try:
             self.up()
@@ -80,7 +82,7 @@ class Stack:
     def compose(self, *arguments: str, check: bool = True, **settings: str) -> subprocess.CompletedProcess[str]:
         """`docker compose` of this project; `settings` are added to its environment. Output holds both streams."""
         return subprocess.run(
-            ["docker", "compose", "--project-name", self.project, "--env-file", os.devnull, *arguments],
+            [*self._command, *arguments],
             env={**self._environment, **settings},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -90,6 +92,20 @@ class Stack:
             timeout=UP_SECONDS,
             check=check,
         )
+
+    def pipe(self, *arguments: str, feed: bytes = b"", check: bool = True) -> bytes:
+        """As `compose`, for data: `feed` is its input. Returns its output; where it may fail, both streams."""
+        done = subprocess.run(
+            [*self._command, *arguments],
+            env=self._environment,
+            cwd=ROOT,
+            input=feed,
+            capture_output=True,
+            timeout=UP_SECONDS,
+            check=False,
+        )
+        assert not (check and done.returncode), f"{arguments}: {done.stderr.decode(errors='replace')}"
+        return done.stdout if check else done.stdout + done.stderr
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What `docker inspect` says of the service's container, a stopped one too."""

@@ -18,6 +18,7 @@ from support.writer import Writer, contents
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 SERVICES = ("redis", "session-svc", "stream-gateway")
+RESTORE = ("run", "--rm", "--no-deps", "-T", "redis", "restore")
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,11 @@ def _cli(home: Path, stack: Stack, *arguments: str) -> str:
         check=True,
     )
     return done.stdout
+
+
+def _redis(stack: Stack, user: str, *command: str) -> str:
+    client = ["redis-cli", "--no-auth-warning", "--user", user, "--pass", "none"]
+    return stack.compose("exec", "-T", "redis", *client, *command, check=False).stdout
 
 
 def test_terminal_browser_and_program_see_what_each_of_them_writes(stack: Stack, tmp_path: Path) -> None:
@@ -132,16 +138,58 @@ def test_only_the_two_services_are_published_and_only_on_this_machine(stack: Sta
 
 def test_redis_loses_nothing_and_evicts_nothing(stack: Stack) -> None:
     settings = {
-        name: stack.compose("exec", "-T", "redis", "redis-cli", "config", "get", name).stdout.split()[1]
+        name: _redis(stack, "session-svc", "config", "get", name).split()[1]
         for name in ("appendonly", "appendfsync", "maxmemory-policy")
     }
     assert settings == {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 
 
-@pytest.mark.parametrize("command", [["get", "key"], ["set", "key", "value"], ["publish", "ai-chat:sessions", "{}"]])
-def test_the_gateways_redis_user_cannot_touch_a_key(stack: Stack, command: list[str]) -> None:
-    client = ["redis-cli", "--no-auth-warning", "--user", "gateway", "--pass", "any"]
-    assert "NOPERM" in stack.compose("exec", "-T", "redis", *client, *command, check=False).stdout
+@pytest.mark.parametrize(
+    ("user", "command"),
+    [
+        ("gateway", ["get", "key"]),
+        ("gateway", ["publish", "ai-chat:sessions", "{}"]),
+        ("session-svc", ["get", "key"]),
+        ("operator", ["get", "session:a:messages"]),
+    ],
+)
+def test_a_redis_user_may_do_only_its_own(stack: Stack, user: str, command: list[str]) -> None:
+    assert "NOPERM" in _redis(stack, user, *command)
+
+
+def test_redis_serves_nobody_without_a_name(stack: Stack) -> None:
+    assert "NOAUTH" in stack.compose("exec", "-T", "redis", "redis-cli", "get", "key", check=False).stdout
+
+
+def test_only_the_two_services_reach_redis(stack: Stack) -> None:
+    networks = {
+        service: {
+            name.removeprefix(f"{stack.project}_") for name in stack.inspect(service)["NetworkSettings"]["Networks"]
+        }
+        for service in SERVICES
+    }
+    both = {"default", "store"}
+    assert networks == {"redis": {"store"}, "session-svc": both, "stream-gateway": both}
+
+
+def test_a_backup_taken_under_load_is_restored_into_an_empty_deployment(stack: Stack) -> None:
+    odd = "a\u0000b \U0001f600 \r\n\u2028 end"
+    with Client(stack.server) as client:
+        client.append_messages("odd", [Message(role=ROLE_USER, content=odd, attributes='{"a": 1.0e2}')])
+        before = client.get_snapshot("odd", tail=10)
+        with Writer(stack.server, "during") as writer:
+            acknowledged = len(writer.acknowledged)
+            backup = stack.pipe("exec", "-T", "redis", "backup")
+    assert b"there is data already" in stack.pipe("exec", "-T", "redis", "restore", feed=backup, check=False)
+
+    stack.compose("down", "--volumes")
+    assert b"no whole snapshot" in stack.pipe(*RESTORE, feed=backup[: len(backup) // 2], check=False)
+    stack.pipe(*RESTORE, feed=backup)
+    stack.up()
+    with Client(stack.server) as client:
+        assert client.get_snapshot("odd", tail=10) == before
+        assert contents(stack.server, "during")[:acknowledged] == writer.acknowledged[:acknowledged]
+        assert {session.name for session in client.sessions()} >= {"odd", "during"}
 
 
 @pytest.mark.parametrize("service", ["session-svc", "stream-gateway"])

@@ -3,7 +3,7 @@
 import pytest
 from ai_chat_client import AsyncClient, Client, ConfigurationError, Endpoint
 from ai_chat_client.connection import Connection
-from ai_chat_client.context import request_id
+from ai_chat_client.context import request_id, token
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,18 @@ def test_a_token_goes_over_plaintext_to_another_machine_only_when_allowed() -> N
     assert ("authorization", "Bearer t") in Connection("localhost:50051", token="t").metadata()
 
 
+def test_a_client_without_a_token_carries_that_of_its_context_and_no_client_another_ones() -> None:
+    visitor = token.set("visitor")
+    try:
+        assert ("authorization", "Bearer visitor") in Connection("localhost:50051").metadata()
+        assert ("authorization", "Bearer own") in Connection("localhost:50051", token="own").metadata()
+        with pytest.raises(ConfigurationError, match="--insecure"):
+            Connection("http://chat.example.com:50051").metadata()
+    finally:
+        token.reset(visitor)
+    assert "authorization" not in dict(Connection("localhost:50051").metadata())
+
+
 def test_what_cannot_be_set_up_is_refused_by_both_clients_alike() -> None:
     for kind in (AsyncClient, Client):
         with pytest.raises(ConfigurationError, match="CA file"):
@@ -72,8 +84,8 @@ def test_a_call_carries_the_request_id_of_its_context_or_one_of_its_own() -> Non
     connection = Connection("localhost:1")
     own = dict(connection.metadata())["x-request-id"]
     assert own != dict(connection.metadata())["x-request-id"]
-    token = request_id.set("from-the-edge")
+    from_the_edge = request_id.set("from-the-edge")
     try:
         assert ("x-request-id", "from-the-edge") in connection.metadata()
     finally:
-        request_id.reset(token)
+        request_id.reset(from_the_edge)

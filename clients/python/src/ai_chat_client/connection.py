@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import grpc
 
-from ai_chat_client.context import request_id
+from ai_chat_client import context
 from ai_chat_client.endpoint import Endpoint
 
 _ASCII_GRAPHIC = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
@@ -36,17 +36,12 @@ class Connection:
             raise ConfigurationError(str(error)) from None
         # As it is named in errors: one who meant the other kind of server sees it there.
         self.server = f"{server} (TLS)" if self.endpoint.tls else server
-        if token and not self.endpoint.tls and not self.endpoint.local and not insecure:
-            raise ConfigurationError(
-                f"refusing to send the token to {server} without encryption: anyone on the way could read it. "
-                "Use https://, or allow it with insecure (--insecure)."
-            )
-        if token and not (token.isascii() and token.isprintable()):
-            raise ConfigurationError("the token holds characters that no token has; is it the right file?")
+        self._carries_tokens = self.endpoint.tls or self.endpoint.local or insecure
+        self._token = token or None
+        if token:
+            self._check(token)
         self._roots = self._read_roots(tls_ca) if self.endpoint.tls else None
         self._metadata: list[tuple[str, str]] = []
-        if token:
-            self._metadata.append(("authorization", f"Bearer {token}"))
         if author:
             self._metadata.append(("ai-chat-author", quote(author, safe=_ASCII_GRAPHIC)))
 
@@ -82,5 +77,18 @@ class Connection:
         ]
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What one call, with all its attempts, carries."""
-        return (*self._metadata, ("x-request-id", request_id.get() or uuid.uuid4().hex))
+        """What one call, with all its attempts, carries. ConfigurationError: not with the token of this context."""
+        token = self._token
+        if token is None and (token := context.token.get()):
+            self._check(token)
+        bearer = (("authorization", f"Bearer {token}"),) if token else ()
+        return (*bearer, *self._metadata, ("x-request-id", context.request_id.get() or uuid.uuid4().hex))
+
+    def _check(self, token: str) -> None:
+        if not self._carries_tokens:
+            raise ConfigurationError(
+                f"refusing to send the token to {self.server} without encryption: anyone on the way could read it. "
+                "Use https://, or allow it with insecure (--insecure)."
+            )
+        if not (token.isascii() and token.isprintable()):
+            raise ConfigurationError("the token holds characters that no token has; is it the right file?")

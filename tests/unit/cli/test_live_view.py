@@ -7,6 +7,7 @@ from ai_chat_client.errors import UnavailableError
 from aichat.session.v1 import session_pb2 as model
 from aichat.session.v1 import session_service_pb2 as api
 from google.protobuf.message import Message as ProtoMessage
+from rich.console import RenderableType
 from rich.text import Text
 
 
@@ -16,8 +17,8 @@ class Watched:
     def __init__(self, *, own: set[str] | None = None, width: int = 40) -> None:
         self.lines: list[str] = []
         self.notes: list[str] = []
-        self.answers: list[bool] = []
-        self.view = LiveView(self._show, self.notes.append, width=width, own=own, answered=self._answered)
+        self.drafts: list[str] = []
+        self.view = LiveView(self, width=lambda: width, own=own)
 
     def see(self, **event: ProtoMessage) -> None:
         self.view.see(api.WatchSessionResponse(**event))  # type: ignore[arg-type]  # One of its events.
@@ -34,11 +35,15 @@ class Watched:
     def messages(self, *messages: Message) -> None:
         self.see(messages=api.WatchMessages(messages=messages))
 
-    def _show(self, text: Text) -> None:
-        self.lines += text.plain.split("\n")
+    def show(self, renderable: RenderableType) -> None:
+        assert isinstance(renderable, Text)
+        self.lines += renderable.plain.split("\n")
 
-    def _answered(self, *, ended: bool) -> None:
-        self.answers.append(ended)
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def draft(self, text: str) -> None:
+        self.drafts.append(text)
 
 
 def user(id_: str, content: str) -> Message:
@@ -66,8 +71,7 @@ def test_a_reply_is_shown_line_by_line_while_it_is_written() -> None:
     assert watched.lines == ["bot (assistant)", "first line"]
     watched.finish(answer("first line\nsecond"))
     assert watched.lines == ["bot (assistant)", "first line", "second", ""]
-    assert watched.answers[0] is False
-    assert watched.answers[-1] is True
+    assert watched.drafts == ["first ", "second", ""]
 
 
 def test_a_long_line_is_shown_in_parts_as_wide_as_the_screen() -> None:

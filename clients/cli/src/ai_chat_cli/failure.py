@@ -13,6 +13,8 @@ class ExitCode(IntEnum):
     CONFLICT = 4
     UNAVAILABLE = 5
     NOT_ALLOWED = 6
+    NO_WHOLE_ANSWER = 7
+    NOBODY_ANSWERED = 8
     INTERRUPTED = 130
 
 

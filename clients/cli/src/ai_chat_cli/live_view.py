@@ -2,46 +2,32 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from ai_chat_client import AiChatError
 from aichat.session.v1 import session_pb2 as model
 from aichat.session.v1 import session_service_pb2 as api
 from rich.text import Text
 
-from ai_chat_cli.live_reply import LiveReply, Show
+from ai_chat_cli.display import Display
+from ai_chat_cli.live_reply import LiveReply
 from ai_chat_cli.render import message_text
 
 _SHOWN_AFTER_RESET = 10
 
 
-class Answered(Protocol):
-    """Told when someone begins to answer, and when the answer is complete."""
-
-    def __call__(self, *, ended: bool) -> None: ...
-
-
 class LiveView:
     """Turns the events of one watched session into what is shown.
 
-    `show`: gets whole lines of data. `note`: gets remarks. `width`: of the screen, in characters. Messages whose ids
-    are in `own` are not shown: whoever wrote them has seen them.
+    `width`: tells how many cells wide a line that is being written may be; None: any. Messages whose ids are in `own`
+    are not shown: whoever wrote them has seen them.
     """
 
     def __init__(
-        self,
-        show: Show,
-        note: Callable[[str], None],
-        *,
-        width: int = 80,
-        own: set[str] | None = None,
-        answered: Answered | None = None,
+        self, display: Display, *, width: Callable[[], int | None] | None = None, own: set[str] | None = None
     ) -> None:
-        self._show = show
-        self._note = note
+        self._display = display
         self._width = width
         self._own = own if own is not None else set()
-        self._answered = answered
         self._reply: LiveReply | None = None
         self._after_reset: deque[model.Message] | None = None
         self._title: str | None = None
@@ -64,7 +50,7 @@ class LiveView:
         """One event, in the order in which they come."""
         if self._is_lost:
             self._is_lost = False
-            self._note("connected again")
+            self._display.note("connected again")
         handler = self._handlers.get(event.WhichOneof("event") or "")
         if handler is not None:
             handler(event)
@@ -73,7 +59,7 @@ class LiveView:
         """The connection broke, or another attempt to replace it failed: said once, until there is an event again."""
         if not self._is_lost:
             self._is_lost = True
-            self._note(f"connection lost, trying again ({error.message})")
+            self._display.note(f"connection lost, trying again ({error.message})")
 
     def _messages(self, event: api.WatchSessionResponse) -> None:
         for message in event.messages.messages:
@@ -83,14 +69,17 @@ class LiveView:
                 self._message(message)
 
     def _message(self, message: model.Message) -> None:
-        if message.role == model.ROLE_ASSISTANT:
-            self._tell(ended=True)
         if message.id in self._own:
             self._own.discard(message.id)
         elif self._reply is not None and message.id == self._reply.id:
             self._end_reply(message)
         else:
-            self._show(Text.assemble(message_text(message), "\n"))
+            self._show(message)
+
+    def _show(self, message: model.Message) -> None:
+        if self._reply is not None:
+            self._reply.give_way()
+        self._display.show(Text.assemble(message_text(message), "\n"))
 
     def _reply_started(self, event: api.WatchSessionResponse) -> None:
         reply = event.reply_started.reply
@@ -116,49 +105,44 @@ class LiveView:
             self._message(message)
 
     def _begin_reply(self, id_: str, author: str, model_name: str) -> LiveReply:
-        self._tell(ended=False)
         if self._reply is not None:
             self._end_reply(None)
-        self._reply = LiveReply(id_, author, model_name, self._show, self._width)
+        self._reply = LiveReply(id_, author, model_name, self._display, self._width() if self._width else None)
         return self._reply
 
     def _end_reply(self, message: model.Message | None) -> None:
-        self._tell(ended=True)
         if self._reply is not None:
             self._reply.end(message)
             self._reply = None
 
-    def _tell(self, *, ended: bool) -> None:
-        if self._answered is not None:
-            self._answered(ended=ended)
-
     def _reset(self, _: api.WatchSessionResponse) -> None:
-        self._reply = None
+        self._end_reply(None)
         self._after_reset = deque(maxlen=_SHOWN_AFTER_RESET)
 
     def _caught_up(self, _: api.WatchSessionResponse) -> None:
         if self._after_reset is None:
             return
         messages, self._after_reset = self._after_reset, None
-        self._note(
+        self._display.note(
             "the session was changed elsewhere; its last messages now:" if messages else "the session is empty now"
         )
         for message in messages:
-            self._show(Text.assemble(message_text(message), "\n"))
+            self._show(message)
 
     def _cleared(self, _: api.WatchSessionResponse) -> None:
-        self._reply = None
-        self._note("all messages were removed")
+        self._end_reply(None)
+        self._display.note("all messages were removed")
 
     def _truncated(self, event: api.WatchSessionResponse) -> None:
-        self._reply = None
-        self._note(f"the last messages were removed; {event.truncated.keep} are left")
+        self._end_reply(None)
+        self._display.note(f"the last messages were removed; {event.truncated.keep} are left")
 
     def _updated(self, event: api.WatchSessionResponse) -> None:
         title = event.updated.session.title
         if self._title is not None and title and title != self._title:
-            self._note(f"the title is now: {title}")
+            self._display.note(f"the title is now: {title}")
         self._title = title
 
     def _deleted(self, _: api.WatchSessionResponse) -> None:
-        self._note("the session was deleted")
+        self._end_reply(None)
+        self._display.note("the session was deleted")

@@ -86,11 +86,17 @@ def author_line(who: str, role: str, time: timestamp_pb2.Timestamp | None = None
 
 def status_line(message: model.Message) -> Text | None:
     """`[interrupted: why]` when a message did not end well; None when it did."""
+    how = ending(message)
+    return Text(f"[{how}]", "bold red") if how else None
+
+
+def ending(message: model.Message) -> str:
+    """`interrupted: why` when a message did not end well; "" when it did."""
     if message.status in {model.MESSAGE_STATUS_COMPLETE, model.MESSAGE_STATUS_UNSPECIFIED}:
-        return None
+        return ""
     reason = safe_line(message.status_reason)
     word = STATUS_WORDS.get(message.status, "incomplete")
-    return Text(f"[{word}: {reason}]" if reason else f"[{word}]", "bold red")
+    return f"{word}: {reason}" if reason else word
 
 
 def clock(time: timestamp_pb2.Timestamp) -> str:

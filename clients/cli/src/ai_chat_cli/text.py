@@ -16,6 +16,19 @@ def safe(text: str) -> str:
     return _DANGEROUS.sub(_visible, _LINE_BREAKS.sub("\n", text))
 
 
+class SafePieces:
+    """`safe` for a text that comes in pieces, the two halves of a line break perhaps in two of them."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def next(self, piece: str) -> str:
+        """The next piece, made safe."""
+        text = self._held + piece
+        self._held = "\r" if text.endswith("\r") else ""
+        return safe(text.removesuffix("\r"))
+
+
 def safe_line(text: str) -> str:
     """As `safe`, and on one line."""
     return " ".join(safe(text).split())

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Session,
     )
 
+    from ai_chat_client.asking_again import AskAgain
     from ai_chat_client.async_client import AsyncClient
     from ai_chat_client.connection import ConfigurationError
     from ai_chat_client.errors import AiChatError
@@ -49,6 +50,7 @@ __all__ = [
     "TITLE_SOURCE_AUTO",
     "TITLE_SOURCE_USER",
     "AiChatError",
+    "AskAgain",
     "AsyncClient",
     "Backoff",
     "Client",
@@ -68,6 +70,7 @@ __all__ = [
 
 _HOMES = {
     "AiChatError": "ai_chat_client.errors",
+    "AskAgain": "ai_chat_client.asking_again",
     "AsyncClient": "ai_chat_client.async_client",
     "Backoff": "ai_chat_client.retry",
     "Client": "ai_chat_client.sync_client",

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import Self
 
-from ai_chat_cli.chat.screen import Printing
+from ai_chat_cli.chat.screen import nothing_runs
+from ai_chat_cli.display import Written
 from ai_chat_cli.failure import CliError, ExitCode
 
 _LINE_BYTES = 4 * 1024 * 1024
@@ -17,12 +18,14 @@ _LINES_AHEAD = 16
 _PASTE_SECONDS = 0.05
 
 
-class PlainScreen(Printing):
+class PlainScreen(Written):
     """One line is one message; on a terminal, lines that arrive together are one block and one message."""
 
     interactive = False
 
     def __init__(self) -> None:
+        super().__init__()
+        self.stop = nothing_runs
         self._lines: asyncio.Queue[str | CliError | None] = asyncio.Queue()
         self._room = threading.Semaphore(_LINES_AHEAD)
         self._ended = False
@@ -40,6 +43,9 @@ class PlainScreen(Printing):
     async def ask(self, question: str) -> str | None:
         self.note(question)
         return await self.read()
+
+    def width(self) -> int | None:
+        return None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()

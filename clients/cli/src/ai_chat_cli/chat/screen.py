@@ -1,21 +1,22 @@
 """Where a chat is read from and shown."""
 
+from collections.abc import Callable
 from typing import Protocol, Self
 
-from rich.console import RenderableType
-
-from ai_chat_cli import output
+from ai_chat_cli.display import Display
 
 
 class Interrupted(Exception):
     """The user wants to leave at once."""
 
 
-class Screen(Protocol):
+class Screen(Display, Protocol):
     """A terminal, or what stands in for one. Async context manager: in it lines are read and shown."""
 
     interactive: bool
     """Whether a person sits there, who can correct a mistake."""
+    stop: Callable[[], bool]
+    """Asked at Ctrl-C, before anything else is done about it: stops what runs, False when nothing does."""
 
     async def read(self, draft: str = "") -> str | None:
         """The next message or command, possibly of several lines; None at the end. Interrupted to leave at once.
@@ -26,21 +27,13 @@ class Screen(Protocol):
     async def ask(self, question: str) -> str | None:
         """The answer to a question; None at the end."""
 
-    def show(self, renderable: RenderableType) -> None:
-        """Data, as whole lines, at any moment, also while a line is being typed."""
-
-    def note(self, text: str) -> None:
-        """A remark."""
+    def width(self) -> int | None:
+        """How many cells wide a line that is being written may be; None: any."""
 
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *exc_info: object) -> None: ...
 
 
-class Printing:
-    """What all screens share: data goes to stdout, remarks to stderr."""
-
-    def show(self, renderable: RenderableType) -> None:
-        output.show(renderable)
-
-    def note(self, text: str) -> None:
-        output.note(text)
+def nothing_runs() -> bool:
+    """A `stop` that has nothing to stop."""
+    return False

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.DOTALL)
 
 HELP = """\
+/retry           have the last question answered again
 /title [TEXT]    show or set the title
 /clear           remove all messages
 /sessions [TEXT] list sessions
@@ -28,7 +29,8 @@ HELP = """\
 /web             the address of this session's page
 /quit, /exit     leave (also Ctrl-D)
 //TEXT           send TEXT with one slash in front
-Enter sends, Alt-Enter begins a new line, a pasted block is one message."""
+Enter sends, Alt-Enter begins a new line, a pasted block is one message.
+Ctrl-C stops the reply to your message, else empties the line, else leaves."""
 
 
 class Leave(Exception):
@@ -62,13 +64,23 @@ def as_line(message: str) -> str:
 class SlashCommands:
     """Runs the commands in one session. Raises Leave and Switch, and AiChatError when a call fails."""
 
-    def __init__(self, client: AsyncClient, screen: Screen, settings: Settings, session: str) -> None:
+    def __init__(
+        self,
+        client: AsyncClient,
+        screen: Screen,
+        settings: Settings,
+        session: str,
+        *,
+        retry: "Callable[[], Awaitable[None]]",
+    ) -> None:
+        self._retry_last = retry
         self._client = client
         self._screen = screen
         self._settings = settings
         self._session = session
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "help": self._help,
+            "retry": self._retry,
             "title": self._title,
             "clear": self._clear,
             "sessions": self._sessions,
@@ -91,6 +103,9 @@ class SlashCommands:
     async def _help(self, _: str) -> None:
         for line in HELP.splitlines():
             self._screen.show(Text(line))
+
+    async def _retry(self, _: str) -> None:
+        await self._retry_last()
 
     async def _title(self, rest: str) -> None:
         if rest:

@@ -103,12 +103,13 @@ def root(
     Without a chat:
       ai-chat send my-project "The build is green."
       git diff | ai-chat send my-project -
+      ai-chat ask my-project "What is left to do?"
       ai-chat tail my-project       follow what is written
       ai-chat list --json | jq -r .name
 
     \b
     Exit codes: 0 ok, 1 other, 2 usage, 3 not found, 4 conflict, 5 unavailable,
-    6 not allowed, 130 interrupted.
+    6 not allowed, 7 the reply failed or was interrupted, 8 nobody answered, 130 interrupted.
     """
     ctx.obj = Invocation(
         Flags(

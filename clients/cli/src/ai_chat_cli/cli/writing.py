@@ -32,6 +32,28 @@ def send(
     sending.send(invocation(ctx), name, text, role, existing_only=existing)
 
 
+def ask(
+    ctx: typer.Context,
+    name: Name,
+    text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The question; - reads it from stdin.")],
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="So long an answer may take to begin.")
+    ] = 60.0,
+) -> None:
+    """Append a message to a session and print the answer as it is written.
+
+    \b
+      ai-chat ask my-project "What is left to do?"
+      git diff | ai-chat ask my-project - > review.md
+      ai-chat ask my-project --json "And now?" | jq -r .content
+    Ctrl-C stops the answer. Exit codes: 7 the reply failed or was interrupted, 8 nobody
+    answered in time; the message is kept.
+    """
+    from ai_chat_cli.commands import asking
+
+    raise typer.Exit(asking.ask(invocation(ctx), name, text, timeout=timeout))
+
+
 def title(
     ctx: typer.Context,
     name: Name,

@@ -18,9 +18,7 @@ def send(invocation: Invocation, name: str, text: str, role: str, *, existing_on
     """Appends one message; creates the session unless `existing_only`."""
     if role not in _ROLES:
         raise CliError(f"--role {role!r} is none; write {', '.join(_ROLES)}", ExitCode.USAGE)
-    content = _read_stdin() if text == "-" else checked(text, "the message")
-    if not content.strip():
-        raise CliError("the message is empty; give TEXT, or - and something on stdin", ExitCode.USAGE)
+    content = content_of(text)
     session = invocation.session(name)
     settings = invocation.settings
     message = Message(role=_ROLES[role], content=content, author=settings.author)
@@ -36,6 +34,14 @@ def send(invocation: Invocation, name: str, text: str, role: str, *, existing_on
         output.data(message_to_json(message))
     elif output.is_terminal():
         output.note(f"{session}: message {message.sequence}")
+
+
+def content_of(text: str) -> str:
+    """The message that TEXT names: itself, or with - what stdin holds. CliError (USAGE) when it is none."""
+    content = _read_stdin() if text == "-" else checked(text, "the message")
+    if not content.strip():
+        raise CliError("the message is empty; give TEXT, or - and something on stdin", ExitCode.USAGE)
+    return content
 
 
 def _read_stdin() -> str:

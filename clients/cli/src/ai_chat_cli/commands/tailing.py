@@ -1,6 +1,5 @@
 """`ai-chat tail`."""
 
-import shutil
 import sys
 from contextlib import closing
 
@@ -8,6 +7,7 @@ from ai_chat_client import message_to_json
 from aichat.session.v1 import session_service_pb2 as api
 
 from ai_chat_cli import output
+from ai_chat_cli.display import Written
 from ai_chat_cli.invocation import Invocation
 from ai_chat_cli.live_view import LiveView
 
@@ -15,7 +15,7 @@ from ai_chat_cli.live_view import LiveView
 def tail(invocation: Invocation, name: str | None, last: int, *, follow: bool) -> None:
     """Prints the last messages, then, with `follow`, what is written until the session is deleted."""
     session = invocation.session(name)
-    view = LiveView(output.show, output.note, width=shutil.get_terminal_size().columns)
+    view = LiveView(Written())
     with (
         invocation.client() as client,
         closing(client.watch_session(session, tail=last, on_loss=view.lost)) as events,

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, GetCoreSchemaHandler, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -119,7 +119,7 @@ class ProgramSettings(BaseSettings):
 
 
 class ServiceSettings(ProgramSettings):
-    """What both services read besides: where Redis is, and whether they may be published."""
+    """What both services read besides: where Redis is, who may call, and whether they may be published."""
 
     redis_enabled: bool = Field(True, description="false: storage in memory, nothing survives")
     redis_url: SecretStr | None = Field(None, description="redis://, rediss:// or unix:// URL")
@@ -132,6 +132,31 @@ class ServiceSettings(ProgramSettings):
         None, description="where others reach the service, when not at its listen address"
     )
     allow_anonymous: bool = Field(False, description="serve beyond loopback without tokens")
+    auth_tokens_file: Path | None = Field(None, description="the file that `session-svc token` keeps")
+    oidc_issuer: str | None = Field(None, description="the OpenID provider whose JWTs are accepted, as in their iss")
+    oidc_audience: str | None = Field(None, description="whom the JWTs must be meant for: their aud")
+    oidc_jwks: str | None = Field(None, description="its keys, a URL or a file; else where its discovery says")
+    tls_cert: Path | None = Field(None, description="PEM: the certificate, then those that vouch for it")
+    tls_key: Path | None = Field(None, description="PEM: the certificate's private key")
+
+    @model_validator(mode="after")
+    def _settings_that_belong_together(self) -> Self:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("TLS_CERT, TLS_KEY: set both or neither")
+        if self.oidc_issuer and not self.oidc_audience:
+            raise ValueError("OIDC_AUDIENCE: missing; without it a JWT meant for any other service would do here")
+        if not self.oidc_issuer and (self.oidc_audience or self.oidc_jwks):
+            raise ValueError("OIDC_ISSUER: missing; OIDC_AUDIENCE and OIDC_JWKS mean nothing without it")
+        for name, url in (("OIDC_ISSUER", self.oidc_issuer), ("OIDC_JWKS", self.oidc_jwks)):
+            problem = _insecure(url) if url and (name == "OIDC_ISSUER" or "://" in url) else None
+            if problem:
+                raise ValueError(f"{name}: {problem}")
+        return self
+
+    @property
+    def tokens_required(self) -> bool:
+        """Whether every call must carry a token."""
+        return bool(self.auth_tokens_file or self.oidc_issuer)
 
     @model_validator(mode="after")
     def _redis_url_has_a_known_scheme(self) -> Self:
@@ -152,12 +177,22 @@ class ServiceSettings(ProgramSettings):
     def refusal_to_publish(self, listen: Address, variable: str) -> str | None:
         """Why the service must not start: it is reachable from other machines and has no tokens. None: it may."""
         published = self.published_address or listen.host
-        if self.allow_anonymous or is_loopback(published):
+        if self.allow_anonymous or self.tokens_required or is_loopback(published):
             return None
         return (
             f"{variable}: {published} is reachable from other machines and this deployment has no tokens: anyone "
-            f"could read and write every session. Listen on 127.0.0.1, or set ALLOW_ANONYMOUS=true to allow it."
+            f"could read and write every session. Set AUTH_TOKENS_FILE and make a token with "
+            f"`session-svc token create NAME`, or set OIDC_ISSUER; or listen on 127.0.0.1; or set "
+            f"ALLOW_ANONYMOUS=true to allow it."
         )
+
+
+def _insecure(url: str) -> str | None:
+    """Why keys must not be fetched from `url`; None: they may."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        return None
+    return f"{url!r} must begin with https://: whoever can change what it answers can sign in as anyone"
 
 
 def load(settings_class: type[SettingsT]) -> SettingsT:

@@ -112,6 +112,17 @@ class Service:
         self._spawn()
         self._wait()
 
+    async def restart(self, grace: float) -> int:
+        """Asks it to end, waits for that at most `grace` seconds, and starts it again; returns its exit status.
+
+        Beside other tasks, as `async with` is. Raises subprocess.TimeoutExpired when it does not end.
+        """
+        self.terminate(wait=False)
+        status = await asyncio.to_thread(self.process.wait, grace)
+        self._spawn()
+        await asyncio.to_thread(self._wait)
+        return status
+
     def kill(self) -> None:
         """Ends it as a crash would (SIGKILL)."""
         kill(self.process)

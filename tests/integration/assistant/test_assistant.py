@@ -250,3 +250,11 @@ def test_a_model_without_a_server_is_a_bad_setting() -> None:
     status, said = run(ASSISTANT_MODEL="tiny")
     assert status == 2
     assert "OPENAI_BASE_URL, for example" in said
+
+
+@pytest.mark.parametrize(("address", "status"), [("session-svc:50051", 2), ("nonsense", 2)])
+def test_a_token_is_not_sent_in_the_clear_to_another_machine(address: str, status: int) -> None:
+    code, said = run("health", SESSION_SVC_ADDRESS=address, ASSISTANT_TOKEN="t0ken")
+    assert code == status
+    assert "bad setting: " in said
+    assert "t0ken" not in said

@@ -88,8 +88,9 @@ def _client(settings: AssistantSettings, policy: RetryPolicy | None = None) -> A
         settings.session_svc_address,
         token=token.get_secret_value() if token else None,
         tls_ca=settings.session_svc_tls_ca,
-        author=settings.assistant_name,
+        author=settings.author,
         tls=settings.session_svc_tls,
+        insecure=settings.session_svc_trusted,
         policy=policy,
     )
 

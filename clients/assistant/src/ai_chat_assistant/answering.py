@@ -15,6 +15,7 @@ from ai_chat_assistant.attributes import REASONING, attributes
 from ai_chat_assistant.providers.base import Facts, ModelError, Piece, Reasoning, Text
 from ai_chat_assistant.providers.choice import Providers
 from ai_chat_assistant.settings import AssistantSettings
+from ai_chat_assistant.system_prompts import SystemPrompts
 
 ASSISTANT_LABEL: Final = "assistant"
 NOBODY: Final = "none"
@@ -40,6 +41,7 @@ class Answering:
         self._providers = providers
         self._settings = settings
         self._now = now
+        self._prompts = SystemPrompts(client, settings.assistant_system_prompt)
 
     def concerns(self, session: Session) -> bool:
         """Whether `session` waits for a reply, and for one of this assistant's."""
@@ -67,11 +69,16 @@ class Answering:
         asked_at = conversation.asked_at
         if not self.concerns(conversation.session) or asked_at is None or not self._is_young(asked_at):
             return
-        prompt = await talk.system_prompt(self._client, conversation, self._settings.assistant_system_prompt)
+        prompt = await self._prompts.of(conversation)
         model, provider = self._providers.choose(conversation.session.labels)
         async with self._client.reply(
-            name, author=self._settings.assistant_name, model=model, expected_position=conversation.position
+            name, author=self._settings.author, model=model, expected_position=conversation.position
         ) as reply:
+            if not (await self._client.get_session(name)).awaiting_reply:
+                # Since the session was read another one began, and was stopped before its first word: neither the
+                # head nor the slot shows that. Nobody is to answer any more; this reply ends without a trace.
+                await self._client.stop_reply(name, reply_id=reply.id)
+                return
             _log.info("answering", session=name, model=model, reply_id=reply.id)
             with metrics.in_progress.track_inprogress():
                 await self._write(reply, name, provider.answer(model, conversation.turns(prompt)))

@@ -1,6 +1,5 @@
-"""What a session says to a model: its system prompt and its last messages."""
+"""What a session says to a model: its last messages."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +16,6 @@ from ai_chat_client import (
 from ai_chat_assistant.providers.base import Role, Turn
 
 _ROLES: Final[dict[int, Role]] = {ROLE_USER: "user", ROLE_ASSISTANT: "assistant", ROLE_SYSTEM: "system"}
-_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +48,3 @@ async def read(client: AsyncClient, name: str, *, history: int) -> Conversation:
     """The last `history` messages of a session. Raises AiChatError."""
     snapshot = await client.get_snapshot(name, tail=history)
     return Conversation(snapshot.session, snapshot.position, tuple(snapshot.messages))
-
-
-async def system_prompt(client: AsyncClient, conversation: Conversation, default: str) -> str:
-    """What to put before the messages: the session's first SYSTEM message, unless it is among them; else `default`.
-
-    Raises AiChatError, POSITION_CONFLICT when the session is cleared or shortened meanwhile.
-    """
-    begins = conversation.messages[0].sequence if conversation.messages else 1
-    if begins > 1:
-        earlier = client.messages(conversation.session.name, page_size=_PAGE)
-        async for message in earlier:
-            if message.sequence >= begins:
-                break
-            if message.role == ROLE_SYSTEM:
-                return message.content
-        await earlier.aclose()
-    return "" if _has_system(conversation.messages) else default
-
-
-def _has_system(messages: Iterable[Message]) -> bool:
-    return any(message.role == ROLE_SYSTEM for message in messages)

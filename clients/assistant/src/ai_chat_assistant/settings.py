@@ -3,6 +3,7 @@
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from ai_chat_client import Endpoint
 from aichat_runtime.settings import ProgramSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -42,10 +43,35 @@ class AssistantSettings(ProgramSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _the_token_is_not_exposed(self) -> Self:
+        if self.assistant_token is None or self.session_svc_trusted or self.session_svc_tls:
+            return self
+        try:
+            local = Endpoint.parse(self.session_svc_address, tls=False).local
+        except ValueError as error:
+            raise ValueError(f"SESSION_SVC_ADDRESS: {error}") from None
+        if not local:
+            raise ValueError(
+                f"ASSISTANT_TOKEN: not sent to {self.session_svc_address} without encryption; give SESSION_SVC_TLS_CA "
+                f"or https://, or write http:// before the address where the network between is your own"
+            )
+        return self
+
     @property
     def has_model_server(self) -> bool:
         """Whether models can be asked at all."""
         return self.openai_base_url is not None or self.openai_api_key is not None
+
+    @property
+    def author(self) -> str:
+        """What its replies say of who wrote them; with a token "": the service then takes the token's name."""
+        return "" if self.assistant_token is not None else self.assistant_name
+
+    @property
+    def session_svc_trusted(self) -> bool:
+        """Whether a token may go there without encryption: http:// says that the network between is one's own."""
+        return self.session_svc_address.startswith("http://")
 
     @property
     def session_svc_tls(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 WEB = Path(str(files("stream_gateway") / "web"))
+SIGN_IN = WEB.parent / "http" / "sign_in.html"
 VENDOR = WEB / "vendor"
 MANIFEST: list[dict[str, Any]] = json.loads((VENDOR / "manifest.json").read_text(encoding="utf-8"))
 VENDORED: dict[str, dict[str, str]] = {
@@ -31,9 +32,9 @@ class _Elements(HTMLParser):
         self.found.append((tag, {name: value or "" for name, value in attrs}))
 
 
-def _page() -> list[tuple[str, dict[str, str]]]:
+def _page(file: Path = WEB / "index.html") -> list[tuple[str, dict[str, str]]]:
     parser = _Elements()
-    parser.feed((WEB / "index.html").read_text(encoding="utf-8"))
+    parser.feed(file.read_text(encoding="utf-8"))
     return parser.found
 
 
@@ -70,7 +71,8 @@ def test_every_module_is_asked_for_at_once_and_not_one_after_the_other() -> None
 
 
 def test_every_stylesheet_is_linked() -> None:
-    linked = {attributes["href"] for tag, attributes in _page() if attributes.get("rel") == "stylesheet"}
+    elements = [*_page(), *_page(SIGN_IN)]
+    linked = {attributes["href"] for tag, attributes in elements if attributes.get("rel") == "stylesheet"}
     assert linked == {f"static/{path.relative_to(WEB)}" for path in OURS if path.suffix == ".css"}
 
 

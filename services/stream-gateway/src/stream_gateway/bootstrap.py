@@ -12,11 +12,14 @@ from aichat_runtime.lifecycle import StopSignals
 
 from stream_gateway import reach
 from stream_gateway.history import History
+from stream_gateway.http.admission import Admission
 from stream_gateway.http.app import json_api
+from stream_gateway.http.credentials import Cookie
 from stream_gateway.http.edge import Edge
 from stream_gateway.http.guard import Guard
 from stream_gateway.http.health import Health
 from stream_gateway.http.page import WebPage
+from stream_gateway.http.sign_in import SignIn
 from stream_gateway.http.stream import StreamRoute
 from stream_gateway.hub import Hub
 from stream_gateway.server import GatewayServer
@@ -24,6 +27,7 @@ from stream_gateway.settings import GatewaySettings
 from stream_gateway.sources.base import Source
 from stream_gateway.sources.grpc import GrpcSource
 from stream_gateway.sources.redis import RedisSource
+from stream_gateway.watches import Watches
 
 log = structlog.get_logger(__name__)
 
@@ -32,21 +36,26 @@ async def run(settings: GatewaySettings, listener: socket.socket) -> None:
     """Serves until the first signal, then drains; returns when everybody has been sent away."""
     token = settings.gateway_token.get_secret_value() if settings.gateway_token else None
     target, tls, tls_ca = settings.session_svc_address, settings.session_svc_tls, settings.session_svc_tls_ca
-    connection = Connection(target, token=token, tls=tls, tls_ca=tls_ca)
+    connection = Connection(target, token=token, tls=tls, tls_ca=tls_ca, insecure=True)
+    if settings.tokens_required and not connection.endpoint.tls and not connection.endpoint.local:
+        log.warning("tokens_in_plaintext", server=target, remedy="use https:// where others share the network")
     metrics.serve(settings.metrics_listen)
     async with (
         StopSignals() as stop,
-        AsyncClient(target, token=token, tls=tls, tls_ca=tls_ca) as client,
+        # What viewers share is read with the gateway's token; what one visitor asks, with the visitor's or none.
+        AsyncClient(target, token=token, tls=tls, tls_ca=tls_ca, insecure=True) as own,
+        AsyncClient(target, tls=tls, tls_ca=tls_ca, insecure=True) as visitors,
     ):
         sources = reach.Reach([reach.SESSIONS, *([reach.EVENTS] if settings.web_stream_enabled else [])])
-        hub = Hub(_source(settings, client), History(client), sources) if settings.web_stream_enabled else None
-        app = edge(settings, client, hub, sources, stop.draining.is_set)
+        hub = Hub(_source(settings, own), History(own), sources) if settings.web_stream_enabled else None
+        watches = Watches(visitors)
+        app = edge(settings, visitors, hub, watches, sources, stop.draining.is_set)
         address = f"{listener.getsockname()[0]}:{listener.getsockname()[1]}"
         server = GatewayServer(app, lambda: log.info("listening", address=address))
         async with asyncio.TaskGroup() as background:
             working = [background.create_task(reach.probe(connection, sources))]
             if hub:
-                working.append(background.create_task(hub.run()))
+                working += [background.create_task(hub.run()), background.create_task(watches.run())]
             serving = background.create_task(server.serve([listener]))
             await stop.draining.wait()
             log.info("draining", viewers=hub.viewers if hub else 0, seconds=settings.drain_seconds)
@@ -61,20 +70,23 @@ async def run(settings: GatewaySettings, listener: socket.socket) -> None:
 
 def edge(
     settings: GatewaySettings,
-    client: AsyncClient,
+    visitors: AsyncClient,
     hub: Hub | None,
+    watches: Watches,
     sources: reach.Reach,
     is_draining: Callable[[], bool],
 ) -> Edge:
-    """The ASGI application over what it draws from. No hub: no streaming."""
-    guard = Guard(settings)
+    """The ASGI application over what it draws from. `visitors`: a client without a token. No hub: no streaming."""
+    guard, cookie = Guard(settings), Cookie(settings)
     return Edge(
         settings,
         guard,
-        stream=StreamRoute(hub, is_draining),
+        cookie,
+        stream=StreamRoute(hub, Admission(visitors, watches), is_draining),
         health=Health(sources, is_draining),
-        page=WebPage(settings, guard),
-        api=json_api(client),
+        page=WebPage(settings, guard, cookie),
+        api=json_api(visitors),
+        sign_in=SignIn(visitors, cookie, guard),
     )
 
 

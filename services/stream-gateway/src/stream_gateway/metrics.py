@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 VIEWERS = Gauge("gateway_viewers", "Open streams")
+TOKENS = Gauge("gateway_tokens", "Distinct tokens whose viewers are here, or were a moment ago")
 FOLLOWED = Gauge("gateway_followed_sessions", "Sessions that are followed, with or without viewers")
 SUBSCRIPTIONS = Gauge("gateway_subscriptions", "Live subscriptions at the source of events")
 SOURCE_UP = Gauge("gateway_source_up", "Whether a source is within reach", ["source"])

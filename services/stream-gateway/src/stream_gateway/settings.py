@@ -60,6 +60,15 @@ class GatewaySettings(ServiceSettings):
         return tuple(host.strip("[]").rstrip(".").lower() for host in value)
 
     @model_validator(mode="after")
+    def _has_a_token_of_its_own(self) -> Self:
+        if self.tokens_required and self.web_stream_enabled and self.gateway_token is None:
+            raise ValueError(
+                "GATEWAY_TOKEN: missing; with it the gateway reads what its viewers share. Make one with "
+                "`session-svc token create gateway --scope read`"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _may_be_published(self) -> Self:
         refusal = self.refusal_to_publish(self.gateway_listen, "GATEWAY_LISTEN")
         if refusal:
@@ -75,8 +84,19 @@ class GatewaySettings(ServiceSettings):
         return self.session_svc_tls_ca is not None or self.session_svc_address.startswith("https://")
 
     @property
-    def hosts(self) -> frozenset[str]:
-        """The names under which the gateway may be asked for."""
+    def tokens_required(self) -> bool:
+        """Whether every visitor has to bring a token of its own, which session-svc verifies."""
+        return super().tokens_required or self.gateway_token is not None
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """The names under which the gateway may be asked for. None: any.
+
+        A name that somebody else points at us makes their page ours. That is of use only where browsers need no token:
+        they send the cookie to none but the name that set it.
+        """
+        if self.tokens_required and not self.gateway_hosts:
+            return None
         named = self.gateway_hosts or LOOPBACK_NAMES
         public = urlsplit(self.public_url).hostname if self.public_url else None
         return frozenset(named) | ({public} if public else frozenset())

@@ -6,14 +6,15 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-import ai_chat_client
 import structlog
+from ai_chat_client import context
 from aichat_runtime.logs import HEADER as REQUEST_ID_HEADER
 from aichat_runtime.logs import bind_request_id
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
 from stream_gateway import metrics
+from stream_gateway.http.credentials import Cookie, credential_of, token_missing
 from stream_gateway.http.guard import Guard
 from stream_gateway.http.problems import Problem
 from stream_gateway.http.visitor import Visitor, visitor_of
@@ -27,7 +28,13 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 VISITOR: Final = "stream_gateway.visitor"
 """The key of the scope under which the Visitor is."""
+CREDENTIAL: Final = "stream_gateway.credential"
+"""The key of the scope under which a request to the API has its Credential, None where nobody needs one."""
 STREAM_PATH: Final = "/api/stream"
+API: Final = "/api/"
+SIGN_IN: Final = "/sign-in"
+SIGN_OUT: Final = "/sign-out"
+SIGNING_PATHS: Final = frozenset({SIGN_IN, SIGN_OUT})
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE"})
 SECURITY_HEADERS: Final = {
@@ -52,22 +59,34 @@ class Edge:
     """
 
     def __init__(
-        self, settings: GatewaySettings, guard: Guard, *, stream: App, health: App, page: App, api: App
+        self,
+        settings: GatewaySettings,
+        guard: Guard,
+        cookie: Cookie,
+        *,
+        stream: App,
+        health: App,
+        page: App,
+        api: App,
+        sign_in: App,
     ) -> None:
         self._prefix = settings.path_prefix
         self._trusted = settings.trusted_proxies
+        self._tokens_required = settings.tokens_required
         self._guard = guard
+        self._cookie = cookie
         self._stream = stream
         self._health = health
         self._page = page
         self._api = api
+        self._sign_in = sign_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"nothing here speaks {scope['type']}")
         headers = Headers(scope=scope)
         request_id = _request_id(headers)
-        ai_chat_client.request_id.set(request_id)
+        context.request_id.set(request_id)
         bind_request_id(request_id)
         scope["path"] = self._local_path(scope["raw_path"].decode("ascii"))
         visitor = visitor_of(scope, headers, self._trusted)
@@ -82,7 +101,8 @@ class Edge:
     ) -> None:
         scope["stream_gateway.headers"] = [(REQUEST_ID_HEADER.encode(), request_id.encode())]
         try:
-            self._guard.check(scope["method"], visitor, Headers(scope=scope))
+            self._guard.check_host(visitor)
+            self._authorize(scope, visitor)
             await self._stream(scope, receive, send)
         except Problem as problem:
             await self._serve(scope, receive, send, visitor, request_id, problem.response())
@@ -123,8 +143,24 @@ class Edge:
         path = scope["path"]
         if path in HEALTH_PATHS:
             return self._health
-        self._guard.check(scope["method"], visitor, Headers(scope=scope))
-        return self._api if path.startswith("/api/") or path == "/openapi.json" else self._page
+        self._guard.check_host(visitor)
+        if path.startswith(API):
+            self._authorize(scope, visitor)
+            credential = scope[CREDENTIAL]
+            context.token.set(credential.token if credential else None)
+            return self._api
+        if path in SIGNING_PATHS and self._tokens_required:
+            return self._sign_in
+        return self._api if path == "/openapi.json" else self._page
+
+    def _authorize(self, scope: Scope, visitor: Visitor) -> None:
+        """Takes the token of a request to the API. Raises Problem when it is not to be served."""
+        headers = Headers(scope=scope)
+        credential = credential_of(headers, visitor, self._cookie) if self._tokens_required else None
+        if self._tokens_required and credential is None:
+            raise token_missing()
+        self._guard.check_api(scope["method"], visitor, headers, credential)
+        scope[CREDENTIAL] = credential
 
     def _local_path(self, path: str) -> str:
         """The path below PUBLIC_URL, whether or not the proxy has cut that off."""
@@ -151,7 +187,7 @@ class Edge:
 def _route_of(scope: Scope) -> str:
     """The route's pattern: what metrics are counted by must not grow with what people ask for."""
     path = scope["path"]
-    if path in (*HEALTH_PATHS, STREAM_PATH, "/"):
+    if path in (*HEALTH_PATHS, *SIGNING_PATHS, STREAM_PATH, "/"):
         return str(path)
     matched = getattr(scope.get("route"), "path", None)
     if matched:

@@ -8,13 +8,16 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stream_gateway.http.credentials import Cookie, credential_of
 from stream_gateway.http.edge import VISITOR, Receive, Scope, Send
 from stream_gateway.http.guard import Guard
 from stream_gateway.http.names import decode_segment
 from stream_gateway.http.problems import Problem
+from stream_gateway.http.sign_in import to_sign_in
 from stream_gateway.http.visitor import Visitor
 from stream_gateway.settings import GatewaySettings
 
@@ -55,10 +58,17 @@ class Asset:
 
 
 class WebPage:
-    """`/` and `/s/<name>`: the page, filled in; `/static/...`: the files beside it. No other path leads to a file."""
+    """`/` and `/s/<name>`: the page, filled in; `/static/...`: the files beside it. No other path leads to a file.
 
-    def __init__(self, settings: GatewaySettings, guard: Guard, folder: Traversable | None = None) -> None:
+    Without a token, where one is needed, whoever wants the page is sent to sign in. The files are no secret.
+    """
+
+    def __init__(
+        self, settings: GatewaySettings, guard: Guard, cookie: Cookie, folder: Traversable | None = None
+    ) -> None:
         self._guard = guard
+        self._cookie = cookie
+        self._tokens_required = settings.tokens_required
         self._grpc_address = settings.public_grpc_address
         self._stream_enabled = settings.web_stream_enabled
         self._assets = dict(_read(folder or files("stream_gateway") / "web", ""))
@@ -73,6 +83,9 @@ class WebPage:
             raise Problem(404, "NOT_FOUND", f"there is nothing at {scope['path']}")
         if request.method not in ("GET", "HEAD"):
             raise Problem(405, "METHOD_NOT_ALLOWED", "only GET", headers={"allow": "GET, HEAD"})
+        if not scope["path"].startswith(STATIC) and not self._is_signed_in(Headers(scope=scope), scope[VISITOR]):
+            await to_sign_in(scope["path"])(scope, receive, send)
+            return
         headers = {
             "etag": asset.etag,
             # Always asked for again, answered with 304: after an upgrade nobody mixes old files with new ones.
@@ -88,6 +101,18 @@ class WebPage:
             body = b"" if request.method == "HEAD" else asset.body
             response = Response(body, 200, headers, asset.media_type)
         await response(scope, receive, send)
+
+    def _is_signed_in(self, headers: Headers, visitor: Visitor) -> bool:
+        """Whether the request brings what may be a token, or cannot say; the page itself will hear if there is none.
+
+        A browser that follows another site's link to us keeps the cookie back, because that is SameSite=Strict.
+        """
+        if not self._tokens_required or headers.get("sec-fetch-site", "") in ("cross-site", "same-site"):
+            return True
+        try:
+            return credential_of(headers, visitor, self._cookie) is not None
+        except Problem:
+            return False
 
     def _find(self, path: str, visitor: Visitor) -> Asset | None:
         if path == "/":
@@ -108,6 +133,7 @@ class WebPage:
                 "__PUBLIC_GRPC_ADDRESS__": self._grpc_address,
                 "__WRITE_ENABLED__": str(key[1]).lower(),
                 "__STREAM_ENABLED__": str(self._stream_enabled).lower(),
+                "__SIGN_IN_ENABLED__": str(self._tokens_required).lower(),
             }.items():
                 text = text.replace(name, escape(value))
             self._pages[key] = Asset.of(text.encode(), PAGE)

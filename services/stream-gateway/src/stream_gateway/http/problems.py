@@ -35,6 +35,7 @@ _STATUSES: Final = {
     "STORE_UNAVAILABLE": 503,
     "DRAINING": 503,
 }
+_CHALLENGE: Final = {"www-authenticate": "Bearer"}
 _OUT_OF_REACH: Final = frozenset({"UNREACHABLE", "TIMEOUT", "UNAVAILABLE"})
 
 
@@ -89,8 +90,18 @@ def from_error(error: AiChatError) -> Problem:
     if "position" in error.metadata:
         headers["session-position"] = error.metadata["position"]
     if status == 401:
-        headers["www-authenticate"] = "Bearer"
+        headers |= _CHALLENGE
     return Problem(status, error.reason, error.message, headers=headers, facts=facts)
+
+
+def unauthenticated(reason: str, detail: str) -> Problem:
+    """A refusal of whoever has not shown who they are."""
+    return Problem(401, reason, detail, headers=_CHALLENGE)
+
+
+def too_many(reason: str, detail: str, retry_after: float) -> Problem:
+    """A refusal of more than one caller, or all of them, may have. `retry_after`: seconds."""
+    return Problem(429, reason, detail, headers={"retry-after": _seconds(retry_after)})
 
 
 def unavailable(reason: str, detail: str, retry_after: float | None = None) -> Problem:

@@ -4,19 +4,21 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from starlette.datastructures import Headers, QueryParams
 
 from stream_gateway import metrics, sse
 from stream_gateway.feed import Start
+from stream_gateway.http.admission import Admission
 from stream_gateway.http.edge import Receive, Scope, Send
 from stream_gateway.http.names import check_name
 from stream_gateway.http.problems import Problem, unavailable
 from stream_gateway.hub import RETRY_MS, AtCapacityError, Hub
 from stream_gateway.position import ABSENT, Position
 from stream_gateway.viewer import Viewer
+from stream_gateway.watches import Watch
 
 ABORT: Final = "stream_gateway.abort"
 """The key of the scope's extensions under which the server says how to drop a connection."""
@@ -46,8 +48,9 @@ class Wish:
 class StreamRoute:
     """A plain ASGI route: the request's own task only waits for the end; the hub writes."""
 
-    def __init__(self, hub: Hub | None, is_draining: Callable[[], bool]) -> None:
+    def __init__(self, hub: Hub | None, admission: Admission, is_draining: Callable[[], bool]) -> None:
         self._hub = hub
+        self._admission = admission
         self._is_draining = is_draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,6 +61,14 @@ class StreamRoute:
         if self._is_draining():
             metrics.REFUSED.labels("draining").inc()
             raise unavailable("DRAINING", "this gateway is stopping; connect again", random.uniform(1, 5))  # noqa: S311
+        with self._admission.visit(scope) as watch:
+            if watch is not None:
+                await self._admission.check(watch, wish.name)
+            await self._serve(hub, watch, wish, scope, receive, send)
+
+    async def _serve(
+        self, hub: Hub, watch: Watch | None, wish: Wish, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         viewer = Viewer(send, scope.get("extensions", {}).get(ABORT, {}).get("call", lambda: None))
         try:
             hub.enter(viewer)
@@ -68,22 +79,39 @@ class StreamRoute:
                 "this gateway has as many streams as it takes; try again",
                 random.uniform(5, 30),  # noqa: S311
             ) from None
+        if watch is not None:
+            watch.admit(viewer)
+        headers = (*HEADERS, *scope["stream_gateway.headers"])
         try:
             async with asyncio.TaskGroup() as group:
-                joining = group.create_task(join(hub, viewer, wish, (*HEADERS, *scope["stream_gateway.headers"])))
+                joining = group.create_task(join(hub, viewer, wish, headers, watch))
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 joining.cancel()
         finally:
             hub.leave(viewer)
+            if watch is not None:
+                watch.leave(viewer)
             await viewer.close()
 
 
-async def join(hub: Hub, viewer: Viewer, wish: Wish, headers: Iterable[tuple[bytes, bytes]]) -> None:
+class ListOfSessions(Protocol):
+    """Who tells a viewer what changes in the list: all of it, or what its token may see."""
+
+    def follow_list(self, viewer: Viewer) -> None: ...
+
+
+async def join(
+    hub: Hub,
+    viewer: Viewer,
+    wish: Wish,
+    headers: Iterable[tuple[bytes, bytes]],
+    sessions: ListOfSessions | None = None,
+) -> None:
     """Opens the stream and brings the viewer to where it is told what comes.
 
     The headers wait a moment for the session to be followed: what a client reads once they have come cannot be older
-    than the first event.
+    than the first event. `sessions`: who tells it the list, if not the hub all of it.
     """
     known = None
     if wish.name is not None:
@@ -94,7 +122,7 @@ async def join(hub: Hub, viewer: Viewer, wish: Wish, headers: Iterable[tuple[byt
             log.debug("head_not_known_yet")
     resume_from = wish.start if isinstance(wish.start, Position) else known if wish.start is Start.HEAD else None
     if wish.list:
-        hub.follow_list(viewer)
+        (sessions or hub).follow_list(viewer)
     await viewer.open(headers, sse.opening(RETRY_MS, str(resume_from) if resume_from else None))
     hub.tell_status(viewer)
     if wish.name is not None:

@@ -1,0 +1,67 @@
+"""Who may open a stream: whoever session-svc shows the session to."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+from ai_chat_client import AsyncClient, context
+from ai_chat_client.errors import AiChatError, NotFoundError
+
+from stream_gateway import metrics
+from stream_gateway.http.edge import CREDENTIAL, Scope
+from stream_gateway.http.problems import from_error, too_many, unavailable
+from stream_gateway.watches import TooManyTokensError, Watch, Watches
+
+RETRY_SECONDS: Final = 15.0
+
+
+class Admission:
+    """Asks session-svc, with the viewer's own token, before the viewer joins what all viewers share.
+
+    `client` has no token of its own.
+    """
+
+    def __init__(self, client: AsyncClient, watches: Watches) -> None:
+        self._client = client
+        self._watches = watches
+
+    @contextlib.contextmanager
+    def visit(self, scope: Scope) -> Iterator[Watch | None]:
+        """The watch that tells this viewer the list, and ends its stream; None where nobody needs a token."""
+        credential = scope[CREDENTIAL]
+        if credential is None:
+            yield None
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                watch = stack.enter_context(self._watches.visit(credential.token))
+            except TooManyTokensError:
+                metrics.REFUSED.labels("tokens").inc()
+                detail = "viewers with as many different tokens as this gateway takes are here; try again"
+                raise too_many("TOO_MANY_STREAMS", detail, RETRY_SECONDS) from None
+            yield watch
+
+    async def check(self, watch: Watch, name: str | None) -> None:
+        """Returns if the watch's token is good, and may see the session, or the name that one may come to have.
+
+        Raises Problem.
+        """
+        try:
+            await self._watches.opened(watch)
+            if name is not None:
+                with _carried(watch.token), contextlib.suppress(NotFoundError):
+                    await self._client.get_session(name)
+        except AiChatError as error:
+            raise from_error(error) from None
+        except TimeoutError:
+            raise unavailable("STORE_UNAVAILABLE", "the session service does not answer; try again") from None
+
+
+@contextlib.contextmanager
+def _carried(token: str) -> Iterator[None]:
+    """Has calls within the block carry `token`, and none after it: what viewers share is read by the gateway itself."""
+    before = context.token.set(token)
+    try:
+        yield
+    finally:
+        context.token.reset(before)

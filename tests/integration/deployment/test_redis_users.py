@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -231,6 +232,23 @@ def test_redis_may_be_killed_under_its_users(server: RedisServer, svc: Service) 
         svc.wait_ready()
         writer.wait_for_progress()
     assert contents(svc.address, "killed") == writer.acknowledged
+
+
+def test_with_passwords_nobody_is_another_without_knowing_its_own(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "deploy" / "redis" / "passwords", tmp_path], check=True)
+    with RedisServer(aclfile=str(tmp_path / "users.acl")) as server:
+        passwords = {user: (tmp_path / f"{user}-password").read_text() for user in ("session-svc", "gateway")}
+        for user, password in passwords.items():
+            with redis.Redis(port=server.port, username=user, password=password) as client:
+                assert client.ping()
+            for wrong in {"", "none", *passwords.values()} - {password}:
+                client = redis.Redis(port=server.port, username=user, password=wrong)
+                with client, pytest.raises(AuthenticationError):
+                    client.ping()
+        own = {"REDIS_USERNAME": "session-svc", "REDIS_PASSWORD_FILE": str(tmp_path / "session-svc-password")}
+        where = {"REDIS_ENABLED": "true", "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port)}
+        with session_svc(**where, **own) as svc:
+            assert svc.is_ready()
 
 
 def _refused(server: RedisServer, user: str, command: str) -> None:

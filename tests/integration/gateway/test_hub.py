@@ -18,6 +18,7 @@ from stream_gateway.reach import EVENTS, Reach
 from stream_gateway.server import GatewayServer, listen
 from stream_gateway.settings import GatewaySettings
 from stream_gateway.sources.redis import RedisSource
+from stream_gateway.watches import Watches
 from support.until import until
 from support.web_viewer import WebViewer
 
@@ -34,7 +35,9 @@ async def serving(deployment: Deployment, **bounds: float) -> AsyncIterator[str]
         hub = Hub(RedisSource(deployment.redis.url), History(client), reach, tick=0.02, **bounds)  # type: ignore[arg-type]  # All bounds are numbers.
         listener = listen(settings.gateway_listen)
         started = asyncio.Event()
-        server = GatewayServer(bootstrap.edge(settings, client, hub, reach, lambda: False), started.set)
+        server = GatewayServer(
+            bootstrap.edge(settings, client, hub, Watches(client), reach, lambda: False), started.set
+        )
         tasks = [asyncio.create_task(hub.run()), asyncio.create_task(server.serve([listener]))]
         await started.wait()
         try:

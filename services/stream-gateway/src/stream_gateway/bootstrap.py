@@ -9,6 +9,7 @@ from ai_chat_client import AsyncClient
 from ai_chat_client.connection import Connection
 from aichat_runtime import metrics
 from aichat_runtime.lifecycle import StopSignals
+from aichat_runtime.tls import server_context
 
 from stream_gateway import reach
 from stream_gateway.history import History
@@ -19,6 +20,7 @@ from stream_gateway.http.edge import Edge
 from stream_gateway.http.guard import Guard
 from stream_gateway.http.health import Health
 from stream_gateway.http.page import WebPage
+from stream_gateway.http.quotas import Quotas
 from stream_gateway.http.sign_in import SignIn
 from stream_gateway.http.stream import StreamRoute
 from stream_gateway.hub import Hub
@@ -33,12 +35,17 @@ log = structlog.get_logger(__name__)
 
 
 async def run(settings: GatewaySettings, listener: socket.socket) -> None:
-    """Serves until the first signal, then drains; returns when everybody has been sent away."""
+    """Serves until the first signal, then drains; returns when everybody has been sent away.
+
+    Raises UnusablePairError and ConfigurationError.
+    """
     token = settings.gateway_token.get_secret_value() if settings.gateway_token else None
     target, tls, tls_ca = settings.session_svc_address, settings.session_svc_tls, settings.session_svc_tls_ca
     connection = Connection(target, token=token, tls=tls, tls_ca=tls_ca, insecure=True)
     if settings.tokens_required and not connection.endpoint.tls and not connection.endpoint.local:
         log.warning("tokens_in_plaintext", server=target, remedy="use https:// where others share the network")
+    certificate, key = settings.tls_cert, settings.tls_key
+    tls_context = server_context(certificate, key) if certificate and key else None
     metrics.serve(settings.metrics_listen)
     async with (
         StopSignals() as stop,
@@ -51,7 +58,7 @@ async def run(settings: GatewaySettings, listener: socket.socket) -> None:
         watches = Watches(visitors)
         app = edge(settings, visitors, hub, watches, sources, stop.draining.is_set)
         address = f"{listener.getsockname()[0]}:{listener.getsockname()[1]}"
-        server = GatewayServer(app, lambda: log.info("listening", address=address))
+        server = GatewayServer(app, lambda: log.info("listening", address=address), tls_context)
         async with asyncio.TaskGroup() as background:
             working = [background.create_task(reach.probe(connection, sources))]
             if hub:
@@ -77,15 +84,16 @@ def edge(
     is_draining: Callable[[], bool],
 ) -> Edge:
     """The ASGI application over what it draws from. `visitors`: a client without a token. No hub: no streaming."""
-    guard, cookie = Guard(settings), Cookie(settings)
+    guard, cookie, quotas = Guard(settings), Cookie(settings), Quotas(settings)
     return Edge(
         settings,
         guard,
         cookie,
-        stream=StreamRoute(hub, Admission(visitors, watches), is_draining),
+        quotas,
+        stream=StreamRoute(hub, Admission(visitors, watches, quotas), is_draining),
         health=Health(sources, is_draining),
         page=WebPage(settings, guard, cookie),
-        api=json_api(visitors),
+        api=json_api(visitors, quotas),
         sign_in=SignIn(visitors, cookie, guard),
     )
 

@@ -17,6 +17,7 @@ STUCK = Counter("gateway_viewers_dropped", "Viewers disconnected because they to
 REFUSED = Counter("gateway_viewers_refused", "Streams refused", ["reason"])
 REPAIRS = Counter("gateway_repairs", "Times that a session was read again because events may have been missed")
 FETCHES = Counter("gateway_fetches", "Calls made to session-svc for the streams", ["call"])
+CONNECTIONS_REFUSED = Counter("gateway_connections_refused", "Connections dropped at once because there were too many")
 REQUESTS = Counter("gateway_http_requests", "Requests answered", ["method", "route", "status"])
 SECONDS = Histogram("gateway_http_request_seconds", "Time to answer a request, streams left out", ["route"])
 

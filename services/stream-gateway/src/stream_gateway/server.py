@@ -3,35 +3,30 @@
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from aichat_runtime.settings import Address
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stream_gateway.http.edge import App
-from stream_gateway.http.stream import ABORT
+from stream_gateway.protocol import GatewayProtocol
 
 BACKLOG: Final = 2048
 CLOSE_SECONDS: Final = 5
 """How long requests in flight may take once the streams have been drained."""
+STUCK_SECONDS: Final = 60
 KEEP_ALIVE_SECONDS: Final = 75
 
 
-class GatewayProtocol(HttpToolsProtocol):
-    """Lets a route drop its connection: a peer that reads nothing would keep one open that is only closed."""
-
-    def on_message_begin(self) -> None:
-        """Begins a request."""
-        super().on_message_begin()
-        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
-
-
 class GatewayServer(Server):
-    """Serves `app` on a socket until `should_exit`; `on_started` is called once it accepts connections."""
+    """Serves `app` on a socket until `should_exit`; `on_started` is called once it accepts connections.
 
-    def __init__(self, app: App, on_started: Callable[[], None]) -> None:
+    `tls`: the context of encrypted connections; None: they are not.
+    """
+
+    def __init__(self, app: App, on_started: Callable[[], None], tls: ssl.SSLContext | None = None) -> None:
         super().__init__(
             Config(
                 app,
@@ -43,6 +38,9 @@ class GatewayServer(Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
+                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+                # Nothing of one request's context, its token least of all, may reach the next on its connection.
+                reset_contextvars=True,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=CLOSE_SECONDS,
             )
@@ -65,4 +63,8 @@ class GatewayServer(Server):
 def listen(address: Address) -> socket.socket:
     """A listening socket. Raises OSError when the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+    listener = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # The connections that it accepts inherit this: one whose peer takes nothing for so long is dropped.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_SECONDS * 1000)
+    return listener

@@ -1,11 +1,13 @@
 """`stream-gateway serve`: from the environment to a running process."""
 
 import asyncio
+import resource
 
 import uvloop
 from ai_chat_client import ConfigurationError
 from aichat_runtime import logs
 from aichat_runtime.settings import exit_with_errors, load
+from aichat_runtime.tls import UnusablePairError
 
 from stream_gateway import bootstrap, server
 from stream_gateway.settings import GatewaySettings
@@ -15,6 +17,7 @@ def serve() -> None:
     """Serves until it is told to stop; bad settings end it with 2."""
     settings = load(GatewaySettings)
     logs.configure(settings.log_level, settings.log_format)
+    _allow_descriptors()
     try:
         listener = server.listen(settings.gateway_listen)
     except OSError as error:
@@ -22,5 +25,13 @@ def serve() -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(bootstrap.run(settings, listener))
+    except UnusablePairError as error:
+        exit_with_errors([f"TLS_CERT, TLS_KEY: {error}"])
     except ConfigurationError as error:
         exit_with_errors([f"SESSION_SVC_ADDRESS, GATEWAY_TOKEN or SESSION_SVC_TLS_CA: {error}"])
+
+
+def _allow_descriptors() -> None:
+    """Lets the process open as many files as it may: each connection is one, and the usual 1024 are soon used up."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -8,8 +8,9 @@ from ai_chat_client import AsyncClient, context
 from ai_chat_client.errors import AiChatError, NotFoundError
 
 from stream_gateway import metrics
-from stream_gateway.http.edge import CREDENTIAL, Scope
+from stream_gateway.http.edge import CREDENTIAL, VISITOR, Scope
 from stream_gateway.http.problems import from_error, too_many, unavailable
+from stream_gateway.http.quotas import Quotas
 from stream_gateway.watches import TooManyTokensError, Watch, Watches
 
 RETRY_SECONDS: Final = 15.0
@@ -21,18 +22,23 @@ class Admission:
     `client` has no token of its own.
     """
 
-    def __init__(self, client: AsyncClient, watches: Watches) -> None:
+    def __init__(self, client: AsyncClient, watches: Watches, quotas: Quotas) -> None:
         self._client = client
+        self._quotas = quotas
         self._watches = watches
 
     @contextlib.contextmanager
     def visit(self, scope: Scope) -> Iterator[Watch | None]:
-        """The watch that tells this viewer the list, and ends its stream; None where nobody needs a token."""
+        """The watch that tells this viewer the list, and ends its stream; None where nobody needs a token.
+
+        Raises Problem when there are too many streams.
+        """
         credential = scope[CREDENTIAL]
-        if credential is None:
-            yield None
-            return
         with contextlib.ExitStack() as stack:
+            stack.enter_context(self._quotas.stream(scope[VISITOR], credential))
+            if credential is None:
+                yield None
+                return
             try:
                 watch = stack.enter_context(self._watches.visit(credential.token))
             except TooManyTokensError:

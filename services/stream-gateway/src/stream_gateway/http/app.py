@@ -15,13 +15,20 @@ from stream_gateway.http.body_limit import BodyLimit
 from stream_gateway.http.edge import App
 from stream_gateway.http.openapi import describe
 from stream_gateway.http.problems import Problem, from_error
+from stream_gateway.http.quotas import Quotas
 from stream_gateway.http.sessions import SessionRoutes
 
-_REASONS: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
+_REASONS: Final = {
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    408: "TOO_SLOW",
+    413: "TOO_LARGE",
+    429: "RATE_LIMITED",
+}
 _DETAILS: Final = {404: "there is nothing here", 413: f"the body is larger than {MAX_BODY_BYTES} bytes"}
 
 
-def json_api(client: AsyncClient) -> App:
+def json_api(client: AsyncClient, quotas: Quotas) -> App:
     """The application behind `/api/sessions` and `/openapi.json`."""
     app = FastAPI(
         title="ai-chat",
@@ -37,7 +44,7 @@ def json_api(client: AsyncClient) -> App:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
     describe(app)
-    return BodyLimit(app)
+    return BodyLimit(app, quotas)
 
 
 async def _problem(request: Request, error: Exception) -> Response:

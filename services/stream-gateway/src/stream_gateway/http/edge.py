@@ -17,6 +17,7 @@ from stream_gateway import metrics
 from stream_gateway.http.credentials import Cookie, credential_of, token_missing
 from stream_gateway.http.guard import Guard
 from stream_gateway.http.problems import Problem
+from stream_gateway.http.quotas import Quotas
 from stream_gateway.http.visitor import Visitor, visitor_of
 from stream_gateway.settings import GatewaySettings
 
@@ -46,7 +47,9 @@ SECURITY_HEADERS: Final = {
 }
 CLIENT_GONE: Final = 499
 """The status in log and metrics of a request whose client left before the answer; nginx's word for it."""
-TOO_LARGE: Final = 413
+TOO_SLOW: Final = 408
+UNFINISHED: Final = frozenset({TOO_SLOW, 413, 429})
+"""Answers that may come before the whole body has."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 log = structlog.get_logger(__name__)
@@ -63,6 +66,7 @@ class Edge:
         settings: GatewaySettings,
         guard: Guard,
         cookie: Cookie,
+        quotas: Quotas,
         *,
         stream: App,
         health: App,
@@ -75,6 +79,7 @@ class Edge:
         self._tokens_required = settings.tokens_required
         self._guard = guard
         self._cookie = cookie
+        self._quotas = quotas
         self._stream = stream
         self._health = health
         self._page = page
@@ -101,6 +106,7 @@ class Edge:
     ) -> None:
         scope["stream_gateway.headers"] = [(REQUEST_ID_HEADER.encode(), request_id.encode())]
         try:
+            self._quotas.request_from(visitor)
             self._guard.check_host(visitor)
             self._authorize(scope, visitor)
             await self._stream(scope, receive, send)
@@ -119,7 +125,7 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID_HEADER] = request_id
-                if status == TOO_LARGE and "content-length" not in Headers(scope=scope):
+                if status in UNFINISHED and (status == TOO_SLOW or "content-length" not in Headers(scope=scope)):
                     headers["connection"] = "close"  # Nobody knows when such a body ends.
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
@@ -143,6 +149,7 @@ class Edge:
         path = scope["path"]
         if path in HEALTH_PATHS:
             return self._health
+        self._quotas.request_from(visitor)
         self._guard.check_host(visitor)
         if path.startswith(API):
             self._authorize(scope, visitor)
@@ -159,6 +166,7 @@ class Edge:
         credential = credential_of(headers, visitor, self._cookie) if self._tokens_required else None
         if self._tokens_required and credential is None:
             raise token_missing()
+        self._quotas.request_with(credential)
         self._guard.check_api(scope["method"], visitor, headers, credential)
         scope[CREDENTIAL] = credential
 

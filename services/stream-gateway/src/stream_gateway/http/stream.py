@@ -17,11 +17,10 @@ from stream_gateway.http.names import check_name
 from stream_gateway.http.problems import Problem, unavailable
 from stream_gateway.hub import RETRY_MS, AtCapacityError, Hub
 from stream_gateway.position import ABSENT, Position
+from stream_gateway.protocol import ABORT
 from stream_gateway.viewer import Viewer
 from stream_gateway.watches import Watch
 
-ABORT: Final = "stream_gateway.abort"
-"""The key of the scope's extensions under which the server says how to drop a connection."""
 PATIENCE_SECONDS: Final = 0.5
 """How long the headers wait for the session to be followed."""
 HEADERS: Final = (

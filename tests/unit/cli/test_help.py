@@ -6,7 +6,22 @@ import sys
 import pytest
 from ai_chat_cli.__main__ import run
 
-COMMANDS = ["list", "show", "tail", "send", "ask", "title", "label", "clear", "delete", "export", "import", "context"]
+COMMANDS = [
+    "list",
+    "show",
+    "tail",
+    "send",
+    "ask",
+    "title",
+    "label",
+    "clear",
+    "delete",
+    "export",
+    "import",
+    "login",
+    "logout",
+    "context",
+]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

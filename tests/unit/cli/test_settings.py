@@ -95,6 +95,11 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_config_file_and_that
     assert getattr(sources.resolve(**empty), case.setting) == by_file, "an empty variable counts as unset"
 
 
+def test_who_carries_a_token_writes_under_its_name_unless_told_otherwise(sources: Sources) -> None:
+    assert sources.resolve(AI_CHAT_TOKEN="t").author == ""
+    assert sources.resolve(AI_CHAT_TOKEN="t", AI_CHAT_AUTHOR="ada").author == "ada"
+
+
 def test_every_setting_has_a_case() -> None:
     elsewhere = {"context", "insecure", "warnings"}
     assert {case.setting for case in CASES} == set(Settings.__dataclass_fields__) - elsewhere

@@ -2,7 +2,7 @@
 
 import typer
 
-from ai_chat_cli.cli import contexts, reading, root, writing
+from ai_chat_cli.cli import contexts, identity, reading, root, writing
 
 app = typer.Typer(
     name="ai-chat",
@@ -29,6 +29,8 @@ app.command()(writing.clear)
 app.command()(writing.delete)
 app.command()(reading.export)
 app.command("import")(writing.import_)
+app.command()(identity.login)
+app.command()(identity.logout)
 context_app.command("list")(contexts.list_)
 context_app.command()(contexts.use)
 context_app.command("set")(contexts.set_)

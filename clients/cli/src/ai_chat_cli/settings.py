@@ -38,7 +38,7 @@ class Flags:
 class Settings:
     """What a command works with. `ttl`: of sessions it creates, None: the server's default, 0: they never expire.
 
-    `warnings`: what was ignored, for people.
+    `author`: who writes; "" where a token says that. `warnings`: what was ignored, for people.
     """
 
     server: str
@@ -126,7 +126,8 @@ def resolve(flags: Flags, environment: Mapping[str, str], *, home: Path, folder:
         context=context,
         session=values["session"],
         ttl=values["ttl"],
-        author=values["author"] or _login_name(),
+        # A token has a name, and only some may write under another.
+        author=values["author"] or ("" if values["token"] else _login_name()),
         web_url=(values["web_url"] or DEFAULT_WEB_URL).rstrip("/"),
         insecure=flags.insecure,
         warnings=tuple(_warnings(own, here)),

@@ -50,9 +50,12 @@ class Connection:
         if tls_ca is None:
             return None
         try:
-            return Path(tls_ca).read_bytes()
+            roots = Path(tls_ca).read_bytes()
         except OSError as error:
             raise ConfigurationError(f"cannot read the CA file {tls_ca}: {error.strerror}") from None
+        if b"-----BEGIN CERTIFICATE-----" not in roots:
+            raise ConfigurationError(f"there is no certificate in the CA file {tls_ca}; it must be in PEM format")
+        return roots
 
     @property
     def credentials(self) -> grpc.ChannelCredentials | None:

@@ -15,6 +15,15 @@ TIMEOUT = "TIMEOUT"
 CLOSED = "CLOSED"
 """The reason of a call that was in flight, or made, when its client was closed."""
 
+_OF_TLS = {
+    "CERTIFICATE_VERIFY_FAILED: certificate has expired": "its certificate has expired",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not from a trusted authority; name the file of one with tls_ca "
+    "(--tls-ca)",
+    "Hostname Verification Check failed": "its certificate is for another host name",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS; http:// is for servers without encryption",
+}
+"""What gRPC's texts mean, by a part of them."""
+
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -163,7 +172,8 @@ def closed() -> ClosedError:
 def _unreported(code: grpc.StatusCode, text: str, server: str) -> tuple[str, str]:
     if code is grpc.StatusCode.UNAVAILABLE:
         # gRPC's text begins with its inner workings; the cause is at its end.
-        return UNREACHABLE, f"no answer from {server}: {': '.join(text.split(': ')[-2:])}"
+        why = next((why for part, why in _OF_TLS.items() if part in text), ": ".join(text.split(": ")[-2:]))
+        return UNREACHABLE, f"no answer from {server}: {why}"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TIMEOUT, f"{server} did not answer in time"
     if code is grpc.StatusCode.UNIMPLEMENTED:

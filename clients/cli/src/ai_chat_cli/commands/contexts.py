@@ -13,7 +13,7 @@ from ai_chat_cli.text import safe_line
 
 def list_contexts(invocation: Invocation) -> None:
     """Prints the contexts, without their tokens."""
-    file = _load(invocation)
+    file = load(invocation)
     for name, entry in file.contexts.items():
         shown = {key: entry[key] for key in CONTEXT_KEYS if key in entry and key != "token"}
         if invocation.json:
@@ -25,7 +25,7 @@ def list_contexts(invocation: Invocation) -> None:
 
 def use(invocation: Invocation, name: str) -> None:
     """Makes a context the one in use."""
-    file = _existing(invocation, name)
+    file = existing(invocation, name)
     file.raw["current"] = name
     file.save()
 
@@ -37,7 +37,7 @@ def set_context(invocation: Invocation, name: str) -> None:
         raise CliError("nothing to set; give --server, --token-file or another setting", ExitCode.USAGE)
     if "ttl" in values:
         values["ttl"] = int(values["ttl"])
-    file = _load(invocation)
+    file = load(invocation)
     contexts = file.contexts
     contexts[checked(name, "the name")] = {**contexts.get(name, {}), **values}
     file.raw["contexts"] = contexts
@@ -47,22 +47,24 @@ def set_context(invocation: Invocation, name: str) -> None:
 
 def delete(invocation: Invocation, name: str) -> None:
     """Deletes a context; when it was in use, none is."""
-    file = _existing(invocation, name)
+    file = existing(invocation, name)
     file.raw["contexts"] = {other: entry for other, entry in file.contexts.items() if other != name}
     if file.current == name:
         del file.raw["current"]
     file.save()
 
 
-def _load(invocation: Invocation) -> ConfigFile:
+def load(invocation: Invocation) -> ConfigFile:
+    """The user's config file; says why when nothing of it was read."""
     file = config_file.load(own_config_path(invocation.flags, Path.home()))
     if file.problem is not None:
         output.note(f"warning: {file.problem}; ignored")
     return file
 
 
-def _existing(invocation: Invocation, name: str) -> ConfigFile:
-    file = _load(invocation)
+def existing(invocation: Invocation, name: str) -> ConfigFile:
+    """The config file, when it has that context. CliError (NOT_FOUND) that names those it has."""
+    file = load(invocation)
     if name not in file.contexts:
         known = ", ".join(file.contexts) or "none yet"
         raise CliError(f"there is no context {name!r} (there is: {known})", ExitCode.NOT_FOUND)

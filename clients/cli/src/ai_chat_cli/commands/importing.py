@@ -3,12 +3,12 @@
 import hashlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from ai_chat_client import Client
-from ai_chat_client.errors import ConflictError
+from ai_chat_client.errors import AiChatError, ConflictError, NotAllowedError
 from ai_chat_client.position import Position
 from aichat.session.v1 import session_pb2 as model
 
@@ -55,6 +55,11 @@ def _import(client: Client, target: str, header: Header, messages: Iterator[mode
                 )
             except ConflictError as error:
                 raise _conflict(error, target) from None
+            except NotAllowedError:
+                if created and not done:
+                    with suppress(AiChatError):  # What was only begun is nothing that anybody wanted.
+                        client.delete_session(target, allow_missing=True, expected_position="")
+                raise
             expected = answer.position
             done += len(batch)
             advance(len(batch))

@@ -5,13 +5,11 @@ import pytest
 from aichat.session.v1 import errors_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # It has no stubs.
 from session_svc.domain import errors as failures
+from session_svc.domain.access import NamePatterns, Scope
 from session_svc.domain.errors import SessionServiceError
 from session_svc.domain.position import Position
 from session_svc.transport import errors
 from session_svc.transport.errors import TABLE, failure
-
-NOT_YET = {"TOKEN_MISSING", "TOKEN_INVALID", "SCOPE_MISSING", "SESSION_FORBIDDEN"}
-"""Tokens are not served yet."""
 
 STATUSES = {
     "INVALID_NAME": grpc.StatusCode.INVALID_ARGUMENT,
@@ -27,6 +25,10 @@ STATUSES = {
     "REPLY_LOST": grpc.StatusCode.ABORTED,
     "POSITION_CONFLICT": grpc.StatusCode.ABORTED,
     "UNUSABLE_DATA": grpc.StatusCode.FAILED_PRECONDITION,
+    "TOKEN_MISSING": grpc.StatusCode.UNAUTHENTICATED,
+    "TOKEN_INVALID": grpc.StatusCode.UNAUTHENTICATED,
+    "SCOPE_MISSING": grpc.StatusCode.PERMISSION_DENIED,
+    "SESSION_FORBIDDEN": grpc.StatusCode.PERMISSION_DENIED,
     "RATE_LIMITED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "TOO_MANY_STREAMS": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "WATCHER_TOO_SLOW": grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -49,6 +51,10 @@ EXAMPLES: list[SessionServiceError] = [
     failures.ReplyStopped(),
     failures.ReplyLost(),
     failures.UnusableData(LONG, "a key of another type"),
+    failures.TokenMissing(),
+    failures.TokenInvalid(),
+    failures.ScopeMissing(Scope.ADMIN, "messages[0].author: writing in the name of another"),
+    failures.SessionForbidden(NamePatterns(("team-*",) * 100)),
     failures.RateLimited("too many", 60.0),
     failures.WatcherTooSlow(),
     failures.StoreUnavailable(),
@@ -71,7 +77,7 @@ def test_every_failure_of_the_service_has_a_status() -> None:
 def test_every_reason_that_can_occur_is_sent_with_the_status_of_the_contract() -> None:
     names = {name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.keys()}  # noqa: SIM118 - Not a dict.
     sent = {failure(example).reason: failure(example).status for example in EXAMPLES}
-    assert set(sent) == names - {"UNSPECIFIED"} - NOT_YET
+    assert set(sent) == names - {"UNSPECIFIED"}
     assert {reason: sent[reason] for reason in STATUSES} == STATUSES
 
 

@@ -1,7 +1,7 @@
 """Puts the service together. The only module that names concrete adapters."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 import grpc
@@ -17,12 +17,15 @@ from session_svc.application.watch_list import ListWatch
 from session_svc.bus.base import StreamBus
 from session_svc.bus.memory import InMemoryStreamBus
 from session_svc.bus.redis import RedisStreamBus
+from session_svc.identity.identity import Identity, Provider
+from session_svc.identity.tokens import FileTokens
 from session_svc.settings import SessionServiceSettings
 from session_svc.storage.base import MessageHistory, ReplyBuffer, SessionStore
 from session_svc.storage.memory import InMemoryStorage
 from session_svc.storage.redis import open_storage
 from session_svc.transport import server
 from session_svc.transport.calls import Calls
+from session_svc.transport.guard import Guard, Quota
 from session_svc.transport.health import Health
 from session_svc.transport.metrics import CallMetrics
 from session_svc.transport.servicer import SessionServicer
@@ -62,12 +65,42 @@ async def open_backend(settings: SessionServiceSettings) -> AsyncIterator[Backen
         yield Backend(redis.history, redis.replies, redis.store, redis_bus)
 
 
+def find_identity(settings: SessionServiceSettings) -> Identity | None:
+    """Who knows the callers; None where no tokens are required. Raises UnusableTokensError."""
+    if not settings.tokens_required:
+        return None
+    file = FileTokens(settings.auth_tokens_file) if settings.auth_tokens_file else None
+    return Identity(file, _provider(settings))
+
+
+def _provider(settings: SessionServiceSettings) -> Provider | None:
+    if not (settings.oidc_issuer and settings.oidc_audience):
+        return None
+    from session_svc.identity.keys import ProviderKeys  # noqa: PLC0415 - Its cryptography doubles the time of a start.
+    from session_svc.identity.oidc import ProviderTokens  # noqa: PLC0415 - As above.
+
+    keys = ProviderKeys(settings.oidc_issuer, settings.oidc_jwks)
+    return ProviderTokens(settings.oidc_issuer, settings.oidc_audience, keys)
+
+
+def _guard(settings: SessionServiceSettings, identity: Identity | None) -> Guard:
+    return Guard(
+        identity,
+        per_token=Quota(settings.limit_token_requests, settings.limit_token_bytes, settings.limit_token_streams),
+        per_address=Quota(
+            settings.limit_address_requests, settings.limit_address_bytes, settings.limit_address_streams
+        ),
+    )
+
+
 @asynccontextmanager
-async def build(backend: Backend) -> AsyncIterator[Service]:
+async def build(
+    backend: Backend, settings: SessionServiceSettings, identity: Identity | None
+) -> AsyncIterator[Service]:
     """The service over `backend`; its tasks end with the context."""
     foreign = ForeignWrites(backend.store)
     metrics = CallMetrics()
-    calls = Calls(metrics)
+    calls = Calls(metrics, _guard(settings, identity))
     health = Health(server.SERVICE.full_name)
     servicer = SessionServicer(
         Sessions(backend.store),
@@ -78,7 +111,7 @@ async def build(backend: Backend) -> AsyncIterator[Service]:
     )
     REGISTRY.register(metrics)
     try:
-        async with foreign.running():
+        async with foreign.running(), identity.running(calls.streams.review) if identity else nullcontext():
             yield Service(
                 server.build(servicer, calls, health), calls, health, Maintenance(backend.store, health.set_ready)
             )

@@ -1,15 +1,23 @@
 """The settings of session-svc."""
 
-from aichat_runtime.settings import Address, ServiceSettings
+from pathlib import Path
+
+from aichat_runtime.settings import Address, ProgramSettings, ServiceSettings
 from pydantic import Field
 
-from session_svc.domain.limits import TTL_MAX_MS
+from session_svc.domain.limits import MIB, TTL_MAX_MS
 
 
 class SessionServiceSettings(ServiceSettings):
     """What session-svc reads from its environment, besides what every service does."""
 
     session_svc_listen: Address = Field(Address("127.0.0.1", 50051), description="where to serve gRPC")
+    limit_token_requests: float = Field(1_000, ge=0, description="calls a second under one token; 0: no limit")
+    limit_token_bytes: float = Field(32 * MIB, ge=0, description="bytes of requests a second under one token")
+    limit_token_streams: int = Field(2_000, ge=0, description="streams open at once under one token")
+    limit_address_requests: float = Field(4_000, ge=0, description="as LIMIT_TOKEN_REQUESTS, from one address")
+    limit_address_bytes: float = Field(128 * MIB, ge=0, description="as LIMIT_TOKEN_BYTES, from one address")
+    limit_address_streams: int = Field(8_000, ge=0, description="as LIMIT_TOKEN_STREAMS, from one address")
     redis_ttl: int | None = Field(
         None,
         ge=0,
@@ -21,3 +29,9 @@ class SessionServiceSettings(ServiceSettings):
     def default_ttl_ms(self) -> int | None:
         """The default time to live in ms; None: sessions do not expire."""
         return self.redis_ttl * 1000 if self.redis_ttl else None
+
+
+class TokenSettings(ProgramSettings):
+    """What `session-svc token` reads: it works whatever else may be wrong."""
+
+    auth_tokens_file: Path | None = None

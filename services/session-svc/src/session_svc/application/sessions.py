@@ -1,5 +1,6 @@
 """Sessions: create, get, list, update, delete."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,15 +35,18 @@ class Sessions:
     def __init__(self, store: SessionStore) -> None:
         self._store = store
 
-    async def create(self, name: str, new: NewSession, *, allow_existing: bool) -> Session:
-        """Creates a session, under a generated name if `name` is empty.
+    async def create(
+        self, name: str, new: NewSession, *, allow_existing: bool, permitted: Callable[[str], None]
+    ) -> Session:
+        """Creates a session, under a generated name if `name` is empty, for which `permitted` is then asked.
 
-        Raises SessionExists, InvalidName.
+        Raises SessionExists, InvalidName, and what `permitted` raises.
         """
         if name:
             return await self._store.create(name, new, allow_existing=allow_existing)
         for attempt in range(1, _NAME_ATTEMPTS + 1):
             generated = names.generate(system_clock(), random_digits(_SUFFIX_DIGITS))
+            permitted(generated)
             try:
                 return await self._store.create(generated, new, allow_existing=False)
             except SessionExists:
@@ -56,27 +60,29 @@ class Sessions:
 
     async def list(self, wanted: SessionFilter, *, page_size: int, page_token: str) -> SessionListing:
         """Reads the sessions that match, in bounded steps. Raises InvalidPageToken."""
-        request = Request("ListSessions", (wanted.query, sorted(wanted.labels.items()), wanted.owner))
+        fields: tuple[object, ...] = (wanted.query, sorted(wanted.labels.items()), wanted.owner)
+        request = Request("ListSessions", (*fields, wanted.visible.patterns) if wanted.visible else fields)
         after = _place(request.open(page_token)) if page_token else None
-        everything = wanted.is_empty
         found: list[Session] = []
+        begin = after
         examined = size = 0
         while True:
             # Without a filter every session counts, so that no more are read than are asked for.
-            limit = min(_STEP, page_size - len(found)) if everything else _STEP
+            limit = min(_STEP, page_size - len(found)) if wanted.is_empty else _STEP
             page = await self._store.page(after=after, limit=limit)
             for session in page.sessions:
-                matches = everything or wanted.matches(session)
+                matches = wanted.is_empty or wanted.matches(session)
                 size += session_bytes(session) if matches else 0
                 if len(found) == page_size or size > LISTED_BYTES:
-                    return SessionListing(tuple(found), _token(request, after))
+                    return SessionListing(tuple(found), _token(request, _tellable(after, found, wanted)))
                 if matches:
                     found.append(session)
                 after = Activity(session.last_active_time, session.name)
             examined += limit
             after = page.next
-            if after is None or len(found) == page_size or examined >= EXAMINED:
-                return SessionListing(tuple(found), _token(request, after))
+            place = _tellable(after, found, wanted)
+            if place is None or len(found) == page_size or (examined >= EXAMINED and place != begin):
+                return SessionListing(tuple(found), _token(request, place))
 
     async def update(self, name: str, change: SessionChange) -> Session:
         """Changes title, ttl or labels. Raises SessionNotFound."""
@@ -91,12 +97,25 @@ class Sessions:
                 raise
 
 
+def _tellable(after: Activity | None, found: Sequence[Session], wanted: SessionFilter) -> Activity | None:
+    """Where to go on after `after`, without the name of a session that is not to be known of.
+
+    That is the last one found, if it is of the same moment; else the beginning of that moment, in which nothing was
+    found yet: what is invisible there is passed over once more.
+    """
+    if after is None or wanted.shows(after.name):
+        return after
+    if found and found[-1].last_active_time == after.time:
+        return Activity(after.time, found[-1].name)
+    return Activity(after.time + 1, "")
+
+
 def _token(request: Request, after: Activity | None) -> str:
     return request.seal(f"{after.time}:{after.name}") if after else ""
 
 
 def _place(text: str) -> Activity:
     time, colon, name = text.partition(":")
-    if not (colon and name and time.isascii() and time.isdigit()):
+    if not (colon and time.isascii() and time.isdigit()):
         raise InvalidPageToken
     return Activity(int(time), name)

@@ -111,7 +111,9 @@ class _Changes:
         return self._told.get(name, float("-inf")) + INTERVAL_SECONDS
 
     def _relevant(self, event: ListEvent) -> ListEvent | None:
-        if isinstance(event, SessionRemoved) or self._wanted.matches(event.session):
+        if isinstance(event, SessionRemoved):
+            return event if self._wanted.shows(event.name) else None
+        if self._wanted.matches(event.session):
             return event
         name = event.session.name
         return SessionRemoved(name) if name in self._told or name in self._owed else None

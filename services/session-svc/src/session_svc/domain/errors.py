@@ -3,6 +3,7 @@
 `transport.errors` holds the one table that turns them into statuses.
 """
 
+from session_svc.domain.access import NamePatterns, Scope
 from session_svc.domain.names import RULE
 from session_svc.domain.position import Position
 
@@ -116,6 +117,37 @@ class UnusableData(SessionServiceError):
         self.name = name
 
 
+class TokenMissing(SessionServiceError):
+    """The call carries no token and this deployment requires one."""
+
+    def __init__(self) -> None:
+        super().__init__("a token is required; send it as `authorization: Bearer <token>` (`ai-chat login` keeps one)")
+
+
+class TokenInvalid(SessionServiceError):
+    """The token is unknown, expired or revoked."""
+
+    def __init__(self) -> None:
+        super().__init__("the token is unknown, expired or revoked; ask whoever runs this server for another one")
+
+
+class ScopeMissing(SessionServiceError):
+    """The token does not permit this; `scope` would."""
+
+    def __init__(self, scope: Scope, what: str) -> None:
+        super().__init__(f"{what} needs a token with the scope {scope.word!r}, which this one lacks")
+        self.scope = scope
+
+
+class SessionForbidden(SessionServiceError):
+    """The token is not for sessions of this name, whether there is one or not."""
+
+    def __init__(self, allowed: NamePatterns | None) -> None:
+        super().__init__(
+            f"this token is only for sessions whose names match {allowed}; use such a name, or another token"
+        )
+
+
 class RateLimited(SessionServiceError):
     """Too many of something in a time; `retry_after` in seconds."""
 
@@ -143,8 +175,11 @@ class StoreUnavailable(SessionServiceError):
 
 
 class Draining(SessionServiceError):
-    """This server is stopping. `retry_after` in seconds, spread out so that callers do not return at once."""
+    """The stream or call ends here and may go on elsewhere. `retry_after` in seconds, spread out so that callers do
+    not return at once."""
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__("this server is stopping; call again and reach another one")
+    def __init__(
+        self, retry_after: float, problem: str = "this server is stopping; call again and reach another one"
+    ) -> None:
+        super().__init__(problem)
         self.retry_after = retry_after

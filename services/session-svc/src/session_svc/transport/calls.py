@@ -1,4 +1,4 @@
-"""What surrounds every call: its request id, its errors, its place in log and metrics, and the drain.
+"""What surrounds every call: its request id, its caller, its errors, its place in log and metrics, and the drain.
 
 Wraps the handlers themselves. gRPC's interceptors would add a task switch and an allocation for each of these to
 every call.
@@ -7,9 +7,8 @@ every call.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Final, Generic, NoReturn, TypeVar
 
 import grpc
 import structlog
@@ -26,13 +25,15 @@ from session_svc.domain.errors import (
 )
 from session_svc.domain.limits import REQUEST_BYTES
 from session_svc.entropy import jitter
-from session_svc.transport import caller
-from session_svc.transport.errors import DETAILS_KEY, Failure, TooManyStreams, Unexpected, failure
+from session_svc.transport import access, caller
+from session_svc.transport.caller import Caller
+from session_svc.transport.errors import DETAILS_KEY, Failure, Unexpected, failure
+from session_svc.transport.guard import Context, Guard
 from session_svc.transport.metrics import CallMetrics
+from session_svc.transport.streams import RETRY_SPREAD, OpenStream, Streams
 
 MAX_CALLS: Final = 10_000
 """Unary calls under way at once, in one process."""
-MAX_STREAMS: Final = 10_000
 WRITE_SECONDS: Final = 30.0
 """How long a watcher may take to make room for one frame."""
 
@@ -41,63 +42,70 @@ UNARY_SECONDS: Final = 5.0
 
 _QUIET_SECONDS: Final = 0.1
 _QUIET_LOOKS: Final = 20
-_RETRY_SPREAD: Final = 2.0
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-Context = grpc.aio.ServicerContext[Any, Any]
-Handler = Callable[[Request, Context], Awaitable[Response]]
-StreamHandler = Callable[[Request, Context], AsyncGenerator[Response, None]]
+Given = TypeVar("Given")
+"""What a streaming call is given: one request as bytes, or many."""
+Handler = Callable[[Request, Caller], Awaitable[Response]]
+StreamHandler = Callable[[Request, Caller], AsyncGenerator[Response, None]]
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Stands for a request that was not read, and why."""
+class Method(Generic[Request]):
+    """A method of the service, and how its requests are read. They come as bytes: nothing is parsed for strangers."""
 
-    error: SessionServiceError
+    def __init__(self, name: str, parse: Callable[[bytes], Request]) -> None:
+        """Raises KeyError for a method that is not in the table of access."""
+        self.name = name
+        self.access = access.TABLE[name]
+        self._parse = parse
 
-
-def reader(parse: Callable[[bytes], Request]) -> Callable[[bytes], Request | Refused]:
-    """Reads requests with `parse`, but those that are too large or malformed into a Refused."""
-
-    def read(data: bytes) -> Request | Refused:
+    def read(self, data: bytes, by: Caller) -> Request:
+        """A request. Raises TooLarge, InvalidField; SessionForbidden when its session is not for the caller."""
         if len(data) > REQUEST_BYTES:
-            return Refused(TooLarge("request", len(data), REQUEST_BYTES))
+            raise TooLarge("request", len(data), REQUEST_BYTES)
         try:
-            return parse(data)
+            request = self._parse(data)
         except Exception:  # noqa: BLE001 - Protobuf's parsers differ in what they raise; whatever it is, it is malformed.
-            return Refused(InvalidField("request", "not a message of this call"))
-
-    return read
+            raise InvalidField("request", "not a message of this call") from None
+        if by.sessions is not None and (session := self.access.session(request)) is not None:
+            by.may_touch(session)
+        return request
 
 
 class Calls:
     """Every call of the process."""
 
-    def __init__(self, metrics: CallMetrics) -> None:
+    def __init__(self, metrics: CallMetrics, guard: Guard) -> None:
         self._metrics = metrics
+        self._guard = guard
         self._unary = 0
-        self._streams: set[asyncio.Timeout] = set()
+        self.streams = Streams(guard)
         self._draining = False
         self._drained = asyncio.Event()
         self._refused = 0
 
-    def unary(self, name: str, handler: Handler[Request, Response]) -> Handler[Request | Refused, Response]:
+    def unary(
+        self, method: Method[Request], handler: Handler[Request, Response]
+    ) -> Callable[[bytes, Context], Awaitable[Response]]:
         """Wraps the handler of a call with one answer."""
+        name = method.name
         numbers = self._metrics.method(name)
 
-        async def call(request: Request | Refused, context: Context) -> Response:
+        async def call(data: bytes, context: Context) -> Response:
             began = perf_counter()
             request_id = _identify(context)
             status = grpc.StatusCode.CANCELLED
             self._unary += 1
             numbers.open += 1
             try:
-                if isinstance(request, Refused) or self._draining or self._unary > MAX_CALLS:
-                    self._refuse(request)
-                response = await handler(request, context)
+                if self._draining or self._unary > MAX_CALLS:
+                    self._refuse()
+                by = await self._guard.admit(name, method.access, context)
+                self._guard.data(by, len(data))
+                response = await handler(method.read(data, by), by)
                 status = grpc.StatusCode.OK
             except Exception as error:  # noqa: BLE001 - Every failure becomes a status here; what is a defect is logged.
                 failed = _failure(error, name)
@@ -115,20 +123,45 @@ class Calls:
         return call
 
     def stream(
-        self, name: str, handler: StreamHandler[Request, Response]
-    ) -> Callable[[Request | Refused, Context], Awaitable[None]]:
+        self, method: Method[Request], handler: StreamHandler[Request, Response]
+    ) -> Callable[[bytes, Context], Awaitable[None]]:
         """Wraps the handler of a call with many answers."""
+
+        def respond(data: bytes, stream: OpenStream) -> AsyncGenerator[Response, None]:
+            return handler(self._read(method, data, stream), stream.caller)
+
+        return self._streaming(method, respond)
+
+    def conversation(
+        self, method: Method[Request], handler: StreamHandler[AsyncIterator[Request], Response]
+    ) -> Callable[[AsyncIterator[bytes], Context], Awaitable[None]]:
+        """Wraps the handler of a call with many requests and many answers."""
+
+        async def read(frames: AsyncIterator[bytes], stream: OpenStream) -> AsyncIterator[Request]:
+            async for data in frames:
+                yield self._read(method, data, stream)
+
+        def respond(frames: AsyncIterator[bytes], stream: OpenStream) -> AsyncGenerator[Response, None]:
+            return handler(read(frames, stream), stream.caller)
+
+        return self._streaming(method, respond)
+
+    def _streaming(
+        self, method: Method[Request], respond: Callable[[Given, OpenStream], AsyncGenerator[Response, None]]
+    ) -> Callable[[Given, Context], Awaitable[None]]:
+        name = method.name
         numbers = self._metrics.method(name)
 
-        async def call(request: Request | Refused, context: Context) -> None:
+        async def call(given: Given, context: Context) -> None:
             began = perf_counter()
             request_id = _identify(context)
             status = grpc.StatusCode.CANCELLED
             numbers.open += 1
             try:
-                if isinstance(request, Refused) or self._draining or len(self._streams) >= MAX_STREAMS:
-                    self._refuse(request)
-                await self._serve(handler(request, context), context)
+                if self._draining:
+                    self._refuse()
+                by = await self._guard.admit(name, method.access, context)
+                await self._serve(OpenStream(name, method.access, by, asyncio.timeout(None)), given, respond, context)
                 status = grpc.StatusCode.OK
             except Exception as error:
                 if context.cancelled():
@@ -145,32 +178,19 @@ class Calls:
 
         return call
 
-    def conversation(
-        self, name: str, handler: StreamHandler[AsyncIterator[Request], Response]
-    ) -> Callable[[AsyncIterator[Request | Refused], Context], Awaitable[None]]:
-        """Wraps the handler of a call with many requests and many answers."""
-        call = self.stream(name, handler)
-
-        async def converse(requests: AsyncIterator[Request | Refused], context: Context) -> None:
-            await call(_readable(requests), context)
-
-        return converse
-
     async def drain(self, seconds: float) -> None:
         """Refuses new calls and lets those under way end; streams are ended at random moments within `seconds`.
 
         Returns when none is left, or a little after `seconds` with those that do not end.
         """
         self._draining = True
-        now = asyncio.get_running_loop().time()
-        for stream in self._streams:
-            stream.reschedule(now + jitter(seconds))
+        self.streams.drain(seconds)
         self._left()
         try:
             async with asyncio.timeout(seconds + UNARY_SECONDS):
                 await self._drained.wait()
         except TimeoutError:
-            _log.warning("calls_cut_off", unary=self._unary, streams=len(self._streams))
+            _log.warning("calls_cut_off", unary=self._unary, streams=len(self.streams))
         # gRPC cancels what arrives while it shuts down, so callers are told to go elsewhere until they have gone.
         for _ in range(_QUIET_LOOKS):
             refused = self._refused
@@ -178,42 +198,40 @@ class Calls:
             if self._refused == refused:
                 break
 
-    def _refuse(self, request: object) -> NoReturn:
+    def _refuse(self) -> NoReturn:
         if self._draining:
             self._refused += 1
-            raise Draining(jitter(_RETRY_SPREAD))
-        if isinstance(request, Refused):
-            raise request.error
-        if self._unary > MAX_CALLS:
-            raise RateLimited(f"{MAX_CALLS} calls are under way here; try again", 1.0)
-        raise TooManyStreams(MAX_STREAMS)
+            raise Draining(jitter(RETRY_SPREAD))
+        raise RateLimited(f"{MAX_CALLS} calls are under way here; try again", 1.0)
 
-    async def _serve(self, responses: AsyncGenerator[Response, None], context: Context) -> None:
-        """Writes every response, until they end or the drain wants the stream to."""
+    def _read(self, method: Method[Request], data: bytes, stream: OpenStream) -> Request:
+        self._guard.data(stream.caller, len(data))
+        request = method.read(data, stream.caller)
+        stream.session = method.access.session(request) or stream.session
+        return request
+
+    async def _serve(
+        self,
+        stream: OpenStream,
+        given: Given,
+        respond: Callable[[Given, OpenStream], AsyncGenerator[Response, None]],
+        context: Context,
+    ) -> None:
+        """Writes every response, until they end or the stream is ended from outside."""
         try:
-            async with asyncio.timeout(None) as until, aclosing(responses):
-                self._streams.add(until)
-                try:
-                    async for response in responses:
-                        await _write(context, response)
-                finally:
-                    self._streams.discard(until)
+            async with stream.until:
+                with self.streams.counted(stream):
+                    async with aclosing(respond(given, stream)) as responses:
+                        async for response in responses:
+                            await _write(context, response)
         except TimeoutError:
-            if until.expired():
-                raise Draining(jitter(_RETRY_SPREAD)) from None
+            if stream.reason is not None and stream.until.expired():
+                raise stream.reason from None
             raise
 
     def _left(self) -> None:
-        if self._draining and not self._unary and not self._streams:
+        if self._draining and not self._unary and not self.streams:
             self._drained.set()
-
-
-async def _readable(requests: AsyncIterator[Request | Refused]) -> AsyncIterator[Request]:
-    """The requests of a conversation. Raises why one was refused."""
-    async for request in requests:
-        if isinstance(request, Refused):
-            raise request.error
-        yield request
 
 
 def _identify(context: Context) -> str:

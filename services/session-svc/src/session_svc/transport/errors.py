@@ -19,12 +19,12 @@ _PREFIX: Final = "ERROR_REASON_"
 
 
 class TooManyStreams(SessionServiceError):
-    """This process serves as many streams as it may."""
+    """This process serves as many streams as it may, or as many as it may for one caller."""
 
     retry_after = 5.0
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"this server has {limit} open streams, as many as it takes; try again, or another one")
+    def __init__(self, limit: int, whose: str = "this server") -> None:
+        super().__init__(f"{whose} has {limit} open streams, as many as are allowed; close one, or try again later")
 
 
 class Unexpected(SessionServiceError):
@@ -52,9 +52,17 @@ def _head(error: SessionServiceError) -> dict[str, str]:
     return {"position": str(error.actual or "")}
 
 
+def _scope(error: SessionServiceError) -> dict[str, str]:
+    """Which scope is missing."""
+    assert isinstance(error, failures.ScopeMissing)  # noqa: S101 - As above.
+    return {"scope": error.scope.word}
+
+
 _INVALID: Final = grpc.StatusCode.INVALID_ARGUMENT
 _ABORTED: Final = grpc.StatusCode.ABORTED
 _EXHAUSTED: Final = grpc.StatusCode.RESOURCE_EXHAUSTED
+_DENIED: Final = grpc.StatusCode.PERMISSION_DENIED
+_UNAUTHENTICATED: Final = grpc.StatusCode.UNAUTHENTICATED
 _UNAVAILABLE: Final = grpc.StatusCode.UNAVAILABLE
 
 TABLE: Final[dict[type[SessionServiceError], Rule]] = {
@@ -71,6 +79,10 @@ TABLE: Final[dict[type[SessionServiceError], Rule]] = {
     failures.ReplyStopped: Rule(_ABORTED, errors_pb2.ERROR_REASON_REPLY_STOPPED),
     failures.ReplyLost: Rule(_ABORTED, errors_pb2.ERROR_REASON_REPLY_LOST),
     failures.UnusableData: Rule(grpc.StatusCode.FAILED_PRECONDITION, errors_pb2.ERROR_REASON_UNUSABLE_DATA),
+    failures.TokenMissing: Rule(_UNAUTHENTICATED, errors_pb2.ERROR_REASON_TOKEN_MISSING),
+    failures.TokenInvalid: Rule(_UNAUTHENTICATED, errors_pb2.ERROR_REASON_TOKEN_INVALID),
+    failures.ScopeMissing: Rule(_DENIED, errors_pb2.ERROR_REASON_SCOPE_MISSING, _scope),
+    failures.SessionForbidden: Rule(_DENIED, errors_pb2.ERROR_REASON_SESSION_FORBIDDEN),
     failures.RateLimited: Rule(_EXHAUSTED, errors_pb2.ERROR_REASON_RATE_LIMITED),
     failures.WatcherTooSlow: Rule(_EXHAUSTED, errors_pb2.ERROR_REASON_WATCHER_TOO_SLOW),
     TooManyStreams: Rule(_EXHAUSTED, errors_pb2.ERROR_REASON_TOO_MANY_STREAMS),

@@ -16,35 +16,37 @@ from session_svc.domain.message import NewMessage
 from session_svc.domain.reply import Part, ReplyStart, Text
 from session_svc.entropy import unique_id
 from session_svc.transport import checks
+from session_svc.transport.caller import Caller
 from session_svc.transport.requests import new_message
 
 
-def reply_start(request: api.StreamReplyRequest, author: str) -> ReplyStart:
-    """The first frame. `author` owns the session if this creates it."""
+def reply_start(request: api.StreamReplyRequest, by: Caller) -> ReplyStart:
+    """The first frame, of a caller who owns the session if this creates it."""
     if request.WhichOneof("frame") != "start":
         raise InvalidField("frame", "the first frame of a stream is start, also when a reply is resumed")
     start = request.start
-    messages = _messages(start.messages, "start.messages")
+    messages = _messages(start.messages, "start.messages", by)
+    author = checks.characters(start.author, limits.AUTHOR_CHARACTERS, "start.author")
     return ReplyStart(
         session=checks.name(start.session, "start.session"),
         reply_id=checks.identifier(start.reply_id, "start.reply_id") or unique_id(),
         writer_key=checks.characters(start.writer_key, limits.ID_CHARACTERS, "start.writer_key"),
-        author=checks.characters(start.author, limits.AUTHOR_CHARACTERS, "start.author"),
+        author=by.signature(author, "start.author"),
         model=checks.characters(start.model, limits.AUTHOR_CHARACTERS, "start.model"),
         lease=checks.lease(start.lease, "start.lease") if start.HasField("lease") else limits.LEASE_DEFAULT_MS,
         messages=messages,
         expected=places.expected(start.expected_position if start.HasField("expected_position") else None),
-        owner=author or (messages[0].author if messages else ""),
+        owner=by.name or (messages[0].author if messages else ""),
     )
 
 
-async def reply_frames(requests: AsyncIterator[api.StreamReplyRequest]) -> AsyncIterator[Frame]:
+async def reply_frames(requests: AsyncIterator[api.StreamReplyRequest], by: Caller) -> AsyncIterator[Frame]:
     """The frames after the first, as they come."""
     async for request in requests:
-        yield _frame(request)
+        yield _frame(request, by)
 
 
-def _frame(request: api.StreamReplyRequest) -> Frame:
+def _frame(request: api.StreamReplyRequest, by: Caller) -> Frame:
     match request.WhichOneof("frame"):
         case "delta":
             return Text(request.delta.text)
@@ -55,7 +57,7 @@ def _frame(request: api.StreamReplyRequest) -> Frame:
         case "finish":
             return Finish(
                 checks.json_object(request.finish.attributes, limits.ATTRIBUTES_BYTES, "finish.attributes"),
-                _messages(request.finish.messages, "finish.messages"),
+                _messages(request.finish.messages, "finish.messages", by),
             )
         case "fail":
             return Fail(
@@ -74,7 +76,7 @@ def _part(part: pb.Part) -> Part:
     return Part(checks.part_type(part.type, "part.type"), checks.json_object(part.data, limits.PART_BYTES, "part.data"))
 
 
-def _messages(given: Sequence[pb.Message], field: str) -> tuple[NewMessage, ...]:
+def _messages(given: Sequence[pb.Message], field: str, by: Caller) -> tuple[NewMessage, ...]:
     if len(given) > limits.MESSAGES_PER_APPEND:
         raise InvalidField(field, f"{len(given)} messages; send up to {limits.MESSAGES_PER_APPEND}")
-    return tuple(new_message(message, f"{field}[{place}].") for place, message in enumerate(given))
+    return tuple(by.signed([new_message(message, f"{field}[{place}].") for place, message in enumerate(given)], field))

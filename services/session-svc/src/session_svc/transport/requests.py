@@ -9,6 +9,7 @@ from aichat.session.v1 import session_service_pb2 as api
 from session_svc.application.filters import SessionFilter
 from session_svc.application.observations import After, Start, Tail
 from session_svc.domain import limits
+from session_svc.domain.access import NamePatterns
 from session_svc.domain.errors import InvalidField
 from session_svc.domain.message import NewMessage, Role, Status
 from session_svc.domain.session import KEEP, NewSession, SessionChange
@@ -54,12 +55,13 @@ def session_change(request: api.UpdateSessionRequest) -> SessionChange:
     )
 
 
-def session_filter(request: ListRequest) -> SessionFilter:
-    """Which sessions are asked for."""
+def session_filter(request: ListRequest, visible: NamePatterns | None) -> SessionFilter:
+    """Which sessions are asked for, of those that are visible."""
     return SessionFilter(
         query=checks.characters(request.query, limits.EXISTING_NAME_CHARACTERS, "query"),
         labels=checks.labels(request.labels),
         owner=checks.characters(request.owner, limits.AUTHOR_CHARACTERS, "owner"),
+        visible=visible,
     )
 
 

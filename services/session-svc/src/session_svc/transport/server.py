@@ -7,17 +7,20 @@ from typing import Any, Final
 import grpc
 from aichat.session.v1 import session_service_pb2 as api
 from aichat_runtime.settings import Address
+from aichat_runtime.tls import RenewedPair
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from session_svc.domain.limits import FRAME_BYTES
-from session_svc.transport.calls import Calls, reader
+from session_svc.transport.calls import Calls, Method
 from session_svc.transport.health import Health
 from session_svc.transport.servicer import SessionServicer
 
 SERVICE: Final = api.DESCRIPTOR.services_by_name["SessionService"]
+
+METADATA_BYTES: Final = 16 * 1024
 
 _WORD: Final = re.compile(r"(?<!^)([A-Z])")
 
@@ -30,6 +33,9 @@ _OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
+    # A token of an identity provider may be long; nothing else in metadata is. What is longer is refused unread.
+    ("grpc.max_metadata_size", METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", METADATA_BYTES + METADATA_BYTES // 4),
 )
 
 _HANDLERS: Final[dict[tuple[bool, bool], Callable[..., "grpc.RpcMethodHandler[Any, Any]"]]] = {
@@ -54,12 +60,25 @@ def build(servicer: SessionServicer, calls: Calls, health: Health) -> grpc.aio.S
     return server
 
 
-def listen(server: grpc.aio.Server, address: Address) -> Address:
-    """Makes `server` listen; returns the address with the port that was found. Raises ListenError."""
+def listen(server: grpc.aio.Server, address: Address, pair: RenewedPair | None = None) -> Address:
+    """Makes `server` listen, with TLS if there is a `pair`; returns the address with the port that was found.
+
+    Raises ListenError.
+    """
     try:
-        return Address(address.host, server.add_insecure_port(str(address)))
+        if pair is None:
+            return Address(address.host, server.add_insecure_port(str(address)))
+        return Address(address.host, server.add_secure_port(str(address), _credentials(pair)))
     except RuntimeError as error:
         raise ListenError(f"cannot listen on {address}: is another program using it?") from error
+
+
+def _credentials(pair: RenewedPair) -> grpc.ServerCredentials:
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        current = pair.get()
+        return grpc.ssl_server_certificate_configuration([(current.key, current.certificate)])
+
+    return grpc.dynamic_ssl_server_credentials(configuration(), configuration)
 
 
 def _handler(method: MethodDescriptor, servicer: SessionServicer, calls: Calls) -> "grpc.RpcMethodHandler[Any, Any]":
@@ -71,7 +90,7 @@ def _handler(method: MethodDescriptor, servicer: SessionServicer, calls: Calls) 
     }
     request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
     return _HANDLERS[kind](
-        wraps[kind](method.name, getattr(servicer, _WORD.sub(r"_\1", method.name).lower())),
-        request_deserializer=reader(request.FromString),
+        wraps[kind](Method(method.name, request.FromString), getattr(servicer, _WORD.sub(r"_\1", method.name).lower())),
+        request_deserializer=None,  # `Calls` reads them, once it knows who sends them.
         response_serializer=response.SerializeToString,
     )

@@ -1,0 +1,1 @@
+"""Who calls: tokens kept in a file, and JWTs of an OpenID provider."""

@@ -1,0 +1,74 @@
+"""Who bears a token, whichever kind it is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from time import time
+from typing import Final, Protocol
+
+import structlog
+
+from session_svc.domain.access import Grant
+from session_svc.domain.errors import TokenInvalid
+from session_svc.identity.token_file import digest
+from session_svc.identity.tokens import FileTokens
+
+REVIEW_SECONDS: Final = 1.0
+"""How soon an edit of the tokens, or the end of one, is noticed."""
+
+_JWT_DOTS: Final = 2
+
+_log = structlog.get_logger(__name__)
+
+
+class Provider(Protocol):
+    """Whoever issues tokens that are in no file."""
+
+    async def verify(self, token: str, digest: str) -> Grant: ...
+
+    async def refresh(self) -> None: ...
+
+
+class Identity:
+    """Verifies tokens against the file and the provider, either of which may be missing."""
+
+    def __init__(self, file: FileTokens | None, provider: Provider | None) -> None:
+        self._file = file
+        self._provider = provider
+
+    async def verify(self, token: str) -> Grant:
+        """What the token permits now.
+
+        Raises TokenInvalid; StoreUnavailable while the provider's keys are out of reach.
+        """
+        key = digest(token)
+        grant = self._file.find(key) if self._file else None
+        if grant is None and self._provider and token.count(".") == _JWT_DOTS:
+            grant = await self._provider.verify(token, key)
+        if grant is None or (grant.expires is not None and grant.expires <= time()):
+            raise TokenInvalid
+        return grant
+
+    @asynccontextmanager
+    async def running(self, review: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        """Keeps up with file and provider while entered, and has what was admitted before looked at again."""
+        if self._provider:
+            await self._provider.refresh()
+        task = asyncio.create_task(self._keep_up(review), name="identity")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _keep_up(self, review: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(REVIEW_SECONDS)
+            try:
+                if self._file:
+                    await self._file.refresh()
+                await review()
+                if self._provider:
+                    await self._provider.refresh()
+            except Exception:  # noqa: BLE001 - Revoked tokens must go on being noticed; it is logged.
+                _log.exception("review_defect")

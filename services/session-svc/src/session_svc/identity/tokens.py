@@ -1,0 +1,53 @@
+"""The tokens of the file, as they are now."""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from session_svc.domain.access import Grant
+from session_svc.identity import token_file
+from session_svc.identity.token_file import UnusableTokensError
+
+_log = structlog.get_logger(__name__)
+
+
+class FileTokens:
+    """Looks tokens up. A file that has become unusable changes nothing, and the log says so; no file: no tokens."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file. Raises UnusableTokensError: who may enter must be known before anyone does."""
+        self._path = path
+        self._stamp = _stamp(path)
+        self._grants = _grants(path)
+        if not self._grants:
+            _log.warning("no_tokens", file=str(path), remedy="make one: session-svc token create NAME")
+
+    def find(self, digest: str) -> Grant | None:
+        """What the token of this digest permits, expired or not; None: it is unknown."""
+        return self._grants.get(digest)
+
+    async def refresh(self) -> None:
+        """Reads the file again if it has changed."""
+        stamp = await asyncio.to_thread(_stamp, self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._grants = await asyncio.to_thread(_grants, self._path)
+        except UnusableTokensError as error:
+            _log.error("tokens_unusable", problem=str(error), remedy="those before stay in force until it is repaired")
+        else:
+            _log.info("tokens_read", count=len(self._grants))
+
+
+def _grants(path: Path) -> dict[str, Grant]:
+    return {entry.sha256: entry.grant() for entry in token_file.read(path)}
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -3,14 +3,14 @@
 
 BIN := .venv/bin
 MEMBERS := pyproject.toml uv.lock proto/pyproject.toml dev/pyproject.toml $(wildcard services/*/pyproject.toml clients/*/pyproject.toml)
-CODE := dev services clients tests proto/generate.py $(wildcard bench/*.py)
+CODE := dev services clients tests proto/generate.py bench
 # One worker a core; tests of one file stay together, because they share the servers that the file starts.
 WORKERS ?= auto
 # gRPC's C library prints what every lost connection looks like from inside; tests lose many on purpose.
 export GRPC_VERBOSITY ?= ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types format proto up down bench screenshot clean
+.PHONY: help setup run test check lint types format proto up down bench soak screenshot clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ down: ## Stop what `make up` started; the data stays
 
 bench: .venv/ready ## Measure, each figure as a ratio within one run
 	@$(BIN)/python -m bench
+
+soak: .venv/ready ## Load and kill everything for 10 minutes, then count; ARGS="--seconds 60 --viewers 100" changes that
+	@PYTHONPATH=tests $(BIN)/python -m bench.soak $(ARGS)
 
 screenshot: .venv/ready ## Take the README's screenshots from a real run
 	@$(BIN)/python -m aichat_dev.screenshot

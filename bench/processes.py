@@ -1,12 +1,13 @@
 """The servers that are measured, each a process of its own."""
 
+import http.client
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from aichat_dev.spawn import kill, spawn
 
 _START_SECONDS: Final = 30.0
 _BARE: Final = Path(__file__).with_name("bare_server.py")
+_ROOT: Final = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Server:
 
     address: str
     processes: Sequence[psutil.Process]
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of its processes."""
+        return [process.pid for process in self.processes]
 
     def cpu_seconds(self) -> float:
         """The processor time that it has used so far, user and system."""
@@ -49,9 +56,34 @@ def session_svc(redis: EmbeddedRedis, *, with_redis: bool = False) -> Iterator[S
 
 
 @contextmanager
-def redis_server() -> Iterator[EmbeddedRedis]:
-    """A durable server with an empty memory."""
-    with tempfile.TemporaryDirectory(prefix="aichat-bench-") as directory, EmbeddedRedis(Path(directory)) as redis:
+def stream_gateway(redis: EmbeddedRedis, service: Server) -> Iterator[Server]:
+    """stream-gateway on `redis` and `service`, ready to serve."""
+    environment = {
+        "REDIS_URL": redis.url,
+        "SESSION_SVC_ADDRESS": service.address,
+        "GATEWAY_LISTEN": "127.0.0.1:0",
+        "LOG_FORMAT": "json",
+    }
+    with _running([sys.executable, "-m", "stream_gateway"], environment) as (process, address):
+        _wait_until_ready(address)
+        yield Server(address, (process,))
+
+
+@contextmanager
+def queue_peer(redis: EmbeddedRedis) -> Iterator[Server]:
+    """The plain server that the fan-out is compared with, on `redis`."""
+    environment = {"REDIS_URL": redis.url, "PYTHONPATH": str(_ROOT)}
+    with _running([sys.executable, "-m", "bench.fanout.queue_peer"], environment) as (process, address):
+        yield Server(address, (process,))
+
+
+@contextmanager
+def redis_server(options: Mapping[str, str] | None = None) -> Iterator[EmbeddedRedis]:
+    """A durable server with an empty memory; `options` as in redis.conf."""
+    with (
+        tempfile.TemporaryDirectory(prefix="aichat-bench-") as directory,
+        EmbeddedRedis(Path(directory), options=options) as redis,
+    ):
         yield redis
 
 
@@ -77,3 +109,17 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
                 return str(json.loads(line)["address"])
         time.sleep(0.02)
     raise RuntimeError(f"{process.args!r} does not listen; its log:\n{log.read_text(encoding='utf-8')}")
+
+
+def _wait_until_ready(address: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        connection = http.client.HTTPConnection(address, timeout=_START_SECONDS)
+        try:
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                return
+        finally:
+            connection.close()
+        time.sleep(0.02)
+    raise RuntimeError(f"the server at {address} does not get ready")

@@ -112,15 +112,19 @@ class Service:
         self._spawn()
         self._wait()
 
+    async def start_beside(self) -> None:
+        """As `start`, beside other tasks."""
+        self._spawn()
+        await asyncio.to_thread(self._wait)
+
     async def restart(self, grace: float) -> int:
         """Asks it to end, waits for that at most `grace` seconds, and starts it again; returns its exit status.
 
-        Beside other tasks, as `async with` is. Raises subprocess.TimeoutExpired when it does not end.
+        Beside other tasks. Raises subprocess.TimeoutExpired when it does not end.
         """
         self.terminate(wait=False)
         status = await asyncio.to_thread(self.process.wait, grace)
-        self._spawn()
-        await asyncio.to_thread(self._wait)
+        await self.start_beside()
         return status
 
     def kill(self) -> None:

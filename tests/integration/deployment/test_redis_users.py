@@ -245,9 +245,13 @@ def test_with_passwords_nobody_is_another_without_knowing_its_own(tmp_path: Path
                 client = redis.Redis(port=server.port, username=user, password=wrong)
                 with client, pytest.raises(AuthenticationError):
                     client.ping()
-        own = {"REDIS_USERNAME": "session-svc", "REDIS_PASSWORD_FILE": str(tmp_path / "session-svc-password")}
-        where = {"REDIS_ENABLED": "true", "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port)}
-        with session_svc(**where, **own) as svc:
+        with session_svc(
+            REDIS_ENABLED="true",
+            REDIS_HOST="127.0.0.1",
+            REDIS_PORT=str(server.port),
+            REDIS_USERNAME="session-svc",
+            REDIS_PASSWORD_FILE=str(tmp_path / "session-svc-password"),
+        ) as svc:
             assert svc.is_ready()
 
 

@@ -1,0 +1,1 @@
+"""A long run under load, with a process killed every few seconds: `make soak`."""

@@ -30,11 +30,11 @@ async def _unimplemented(_self: object, _request: object, context: Context) -> N
 
 
 @asynccontextmanager
-async def serving(**rpcs: Unary | Watch) -> AsyncGenerator[str, None]:
-    """Serves the RPCs on a free port; yields host:port."""
+async def serving(address: str = "127.0.0.1:0", /, **rpcs: Unary | Watch) -> AsyncGenerator[str, None]:
+    """Serves the RPCs, on a free port unless `address` names one; yields host:port."""
     server = grpc.aio.server()
     api_grpc.add_SessionServiceServicer_to_server(service(**rpcs), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(address)
     await server.start()
     try:
         yield f"127.0.0.1:{port}"

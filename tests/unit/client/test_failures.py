@@ -1,8 +1,9 @@
 """Calls and watches that fail, and what callers are told."""
 
 import asyncio
+import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import grpc
 import pytest
@@ -98,6 +99,57 @@ async def test_a_clear_is_made_once_whatever_happens() -> None:
         with pytest.raises(UnavailableError):
             await client.clear_session("s")
     assert calls == 1
+
+
+@pytest.fixture
+def later() -> Iterator[str]:
+    """Where nobody listens yet; servers of gRPC share ports, so that nobody else can come to listen there."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{kept.getsockname()[1]}"
+
+
+async def test_a_call_that_is_not_repeated_waits_for_a_server_that_is_about_to_come(later: str) -> None:
+    calls = 0
+
+    async def clear(_request: api.ClearSessionRequest, _context: Context) -> model.Session:
+        nonlocal calls
+        calls += 1
+        return model.Session(name="cleared")
+
+    def blocking() -> str:
+        with Client(later) as client:
+            return client.clear_session("s").name
+
+    async with AsyncClient(later) as client:
+        first, second = asyncio.create_task(client.clear_session("s")), asyncio.create_task(asyncio.to_thread(blocking))
+        await asyncio.wait((first, second), timeout=0.3)
+        async with serving(later, ClearSession=clear):
+            assert (await first).name == await second == "cleared"
+    assert calls == 2
+
+
+async def test_a_call_that_is_not_repeated_fails_in_time_where_nobody_comes() -> None:
+    async with AsyncClient("127.0.0.1:1", policy=RetryPolicy(timeout=0.3)) as client:
+        with pytest.raises(UnavailableError):
+            await client.clear_session("s")
+
+    def blocking() -> None:
+        with Client("127.0.0.1:1", policy=RetryPolicy(timeout=0.3)) as client, pytest.raises(UnavailableError):
+            client.clear_session("s")
+
+    await asyncio.to_thread(blocking)
+
+
+async def test_closing_a_client_ends_its_waiting_for_a_connection() -> None:
+    client = AsyncClient("127.0.0.1:1")
+    waiting = asyncio.create_task(client.clear_session("s"))
+    await asyncio.wait((waiting,), timeout=0.1)
+    await client.close()
+    with pytest.raises(AiChatError):
+        async with asyncio.timeout(2):
+            await waiting
 
 
 async def test_a_call_that_is_never_answered_fails_at_its_deadline() -> None:

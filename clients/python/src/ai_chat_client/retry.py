@@ -10,6 +10,9 @@ import grpc
 
 from ai_chat_client.errors import AiChatError
 
+CONNECT_SECONDS = 3.0
+"""So long a call that is not repeated waits for a connection before it is made: until then nothing was sent."""
+
 _REFUSED = frozenset({"DRAINING", "RATE_LIMITED", "TOO_MANY_STREAMS"})
 _TRANSIENT = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
 
@@ -61,6 +64,11 @@ class Attempts:
     def seconds_left(self) -> float:
         """The deadline of the next attempt, in seconds from now."""
         return max(self._deadline - self._clock(), 0.001)
+
+    @property
+    def seconds_to_connect(self) -> float:
+        """How long to wait for a connection before the call; 0 for a call that is simply repeated without one."""
+        return 0.0 if self._repeat is Repeat.ALWAYS else min(CONNECT_SECONDS, self.seconds_left)
 
     def delay_after(self, error: AiChatError) -> float | None:
         """Seconds to wait before the next attempt; None: there is none, raise `error`."""

@@ -74,13 +74,13 @@ class Sessions:
                 matches = wanted.is_empty or wanted.matches(session)
                 size += session_bytes(session) if matches else 0
                 if len(found) == page_size or size > LISTED_BYTES:
-                    return SessionListing(tuple(found), _token(request, _tellable(after, found, wanted)))
+                    return SessionListing(tuple(found), _token(request, _tellable(after, found, begin, wanted)))
                 if matches:
                     found.append(session)
                 after = Activity(session.last_active_time, session.name)
             examined += limit
             after = page.next
-            place = _tellable(after, found, wanted)
+            place = _tellable(after, found, begin, wanted)
             if place is None or len(found) == page_size or (examined >= EXAMINED and place != begin):
                 return SessionListing(tuple(found), _token(request, place))
 
@@ -97,16 +97,20 @@ class Sessions:
                 raise
 
 
-def _tellable(after: Activity | None, found: Sequence[Session], wanted: SessionFilter) -> Activity | None:
+def _tellable(
+    after: Activity | None, found: Sequence[Session], begin: Activity | None, wanted: SessionFilter
+) -> Activity | None:
     """Where to go on after `after`, without the name of a session that is not to be known of.
 
     That is the last one found, if it is of the same moment; else the beginning of that moment, in which nothing was
-    found yet: what is invisible there is passed over once more.
+    found yet: what is invisible there is passed over once more. Not before `begin`.
     """
     if after is None or wanted.shows(after.name):
         return after
     if found and found[-1].last_active_time == after.time:
         return Activity(after.time, found[-1].name)
+    if begin is not None and begin.time == after.time:
+        return begin
     return Activity(after.time + 1, "")
 
 

@@ -13,7 +13,7 @@ DEADLINE_SECONDS: Final = 20.0
 
 
 class WebViewer:
-    """Async context manager: one open stream, read in the background.
+    """Async context manager: one open stream, read in the background. `token`: what it shows.
 
     `events`: the objects that came, in order, `status` left out; `ids`: for each, the id it came with (empty: none of
     its own). `last_id`: where to resume from. `ended`: whether the server has ended the body, in order.
@@ -29,6 +29,8 @@ class WebViewer:
         self._stream = EventStream()
         self._url = f"http://{address}/api/stream"
         self._headers = {"last-event-id": parameters.pop("last_event_id")} if "last_event_id" in parameters else {}
+        if "token" in parameters:
+            self._headers["authorization"] = f"Bearer {parameters.pop('token')}"
         self._parameters = parameters | ({"session": session} if session is not None else {})
         self._client = httpx.AsyncClient(timeout=httpx.Timeout(DEADLINE_SECONDS, read=None))
         self._reading: asyncio.Task[None] | None = None

@@ -10,6 +10,7 @@ import redis
 from ai_chat_client import AsyncClient
 from support.processes import Service, gateway, session_svc
 from support.redis_server import RedisServer
+from support.tokens import TokensFile
 
 _numbers = itertools.count(1)
 
@@ -38,6 +39,42 @@ def on_redis() -> Iterator[Deployment]:
 def in_memory() -> Iterator[Deployment]:
     with session_svc() as svc, gateway(svc.address) as web:
         yield Deployment(svc, web, None)
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A deployment with tokens. `tokens` makes and revokes them; `ada` may read and write team-*, `root` everything."""
+
+    session_svc: Service
+    gateway: Service
+    tokens: TokensFile
+    ada: str
+    root: str
+
+    @property
+    def base(self) -> str:
+        """The page's address."""
+        return f"http://{self.gateway.address}"
+
+    def browser(self, token: str | None) -> httpx.AsyncClient:
+        """A page's requests, its visitor signed in with `token`."""
+        client = httpx.AsyncClient(base_url=self.base, headers={"origin": self.base})
+        if token is not None:
+            client.cookies.set("ai-chat", token)
+        return client
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    tokens = TokensFile(tmp_path_factory.mktemp("tokens") / "tokens.json")
+    own = tokens.add("gateway", scopes=["read"])
+    ada, root = tokens.add("ada", sessions=["team-*"]), tokens.add("root", scopes=["read", "write", "admin"])
+    with (
+        RedisServer() as server,
+        session_svc(server.url, AUTH_TOKENS_FILE=str(tokens.path)) as svc,
+        gateway(svc.address, server.url, GATEWAY_TOKEN=own, LIMIT_TOKEN_REQUESTS="0") as web,
+    ):
+        yield Secured(svc, web, tokens, ada, root)
 
 
 @pytest.fixture(params=["on_redis", "in_memory"])

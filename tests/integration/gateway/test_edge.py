@@ -219,6 +219,12 @@ async def test_every_answer_forbids_sniffing_framing_and_referring(web: httpx.As
         assert headers["x-request-id"]
 
 
+async def test_where_there_are_no_tokens_nobody_signs_in(web: httpx.AsyncClient) -> None:
+    assert (await web.get("/sign-in")).status_code == 404
+    assert (await web.post("/sign-in", data={"token": "x"})).status_code == 404
+    assert (await web.get("/")).status_code == 200
+
+
 async def test_the_description_names_every_route(web: httpx.AsyncClient) -> None:
     description = (await web.get("/openapi.json")).json()
 
@@ -227,6 +233,9 @@ async def test_the_description_names_every_route(web: httpx.AsyncClient) -> None
         "/s/{name}",
         "/healthz",
         "/readyz",
+        "/openapi.json",
+        "/sign-in",
+        "/sign-out",
         "/api/stream",
         "/api/sessions",
         "/api/sessions/{name}",

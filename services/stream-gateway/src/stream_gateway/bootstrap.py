@@ -90,7 +90,7 @@ def edge(
         guard,
         cookie,
         quotas,
-        stream=StreamRoute(hub, Admission(visitors, watches, quotas), is_draining),
+        stream=StreamRoute(hub, Admission(watches, quotas), is_draining),
         health=Health(sources, is_draining),
         page=WebPage(settings, guard, cookie),
         api=json_api(visitors, quotas),

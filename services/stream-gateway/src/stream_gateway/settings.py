@@ -40,12 +40,12 @@ class GatewaySettings(ServiceSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     gateway_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
     gateway_write: bool | None = None
-    gateway_requests_per_token: float = Field(50, ge=0, description="a second; 0: no limit")
-    gateway_requests_per_address: float = Field(200, ge=0, description="a second; 0: no limit")
-    gateway_bytes_per_token: float = Field(1024 * 1024, ge=0, description="of bodies, a second; 0: no limit")
-    gateway_bytes_per_address: float = Field(4 * 1024 * 1024, ge=0, description="of bodies, a second; 0: no limit")
-    gateway_streams_per_token: int = Field(100, ge=0, description="open at once; 0: no limit")
-    gateway_streams_per_address: int = Field(1000, ge=0, description="open at once; 0: no limit")
+    limit_token_requests: float = Field(50, ge=0, description="a second; 0: no limit")
+    limit_address_requests: float = Field(200, ge=0, description="a second; 0: no limit")
+    limit_token_bytes: float = Field(1024 * 1024, ge=0, description="of bodies, a second; 0: no limit")
+    limit_address_bytes: float = Field(4 * 1024 * 1024, ge=0, description="of bodies, a second; 0: no limit")
+    limit_token_streams: int = Field(100, ge=0, description="open at once; 0: no limit")
+    limit_address_streams: int = Field(1000, ge=0, description="open at once; 0: no limit")
 
     @field_validator("public_url")
     @classmethod

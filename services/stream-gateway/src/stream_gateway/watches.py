@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 from ai_chat_client import AsyncClient, context
-from ai_chat_client.errors import AiChatError, NotAllowedError
+from ai_chat_client.errors import AiChatError, NotAllowedError, NotFoundError
 
 from stream_gateway import metrics
 from stream_gateway.notices import goodbye, status
@@ -22,6 +22,7 @@ from stream_gateway.viewer import Viewer
 MAX_WATCHES: Final = 2000
 LINGER_SECONDS: Final = 30.0
 OPENING_SECONDS: Final = 5.0
+PARALLEL: Final = 32
 LIST_BYTES: Final = 64 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
@@ -40,14 +41,14 @@ class Watch:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self.visits = 0
-        self.viewers: set[Viewer] = set()
+        self.viewers: dict[Viewer, str | None] = {}
         self.listeners: set[Viewer] = set()
         self.last_words: bytes | None = None
         """What ended it says to its viewers; None: it goes on."""
 
-    def admit(self, viewer: Viewer) -> None:
-        """Has the viewer's stream end with the watch, which may have ended just now."""
-        self.viewers.add(viewer)
+    def admit(self, viewer: Viewer, name: str | None) -> None:
+        """Has the viewer's stream, of session `name` or of the list alone, end with the watch, which may have ended."""
+        self.viewers[viewer] = name
         if self.last_words is not None:
             viewer.finish(self.last_words)
 
@@ -58,7 +59,7 @@ class Watch:
 
     def leave(self, viewer: Viewer) -> None:
         """Forgets a viewer."""
-        self.viewers.discard(viewer)
+        self.viewers.pop(viewer, None)
         self.listeners.discard(viewer)
 
     def end(self, last_words: bytes) -> None:
@@ -72,7 +73,8 @@ class Watches:
     """The watches of all tokens that are here, or were a moment ago.
 
     `client` has no token of its own: each watch is made with the viewer's. A watch lives from its first viewer until
-    `linger` seconds after its last, or until session-svc says that its token is no longer good.
+    `linger` seconds after its last, or until session-svc says that its token is no longer good. Where the token permits
+    something else by now, session-svc breaks it; it begins again, and every viewer's session is asked for again.
     """
 
     def __init__(self, client: AsyncClient, *, linger: float = LINGER_SECONDS, max_watches: int = MAX_WATCHES) -> None:
@@ -84,6 +86,7 @@ class Watches:
         self._watches: dict[str, Watch] = {}
         self._lingering: OrderedDict[str, float] = OrderedDict()
         self._news: set[Watch] = set()
+        self._slots = asyncio.Semaphore(PARALLEL)
 
     async def run(self) -> None:
         """Keeps time until it is cancelled."""
@@ -113,6 +116,19 @@ class Watches:
         """Returns once session-svc has accepted the token. Raises AiChatError, or TimeoutError when it says nothing."""
         async with asyncio.timeout(OPENING_SECONDS):
             await asyncio.shield(watch.opened)
+
+    async def check(self, watch: Watch, name: str) -> None:
+        """Returns if the token may see the session, or the name that one may come to have. Raises AiChatError."""
+        before = context.token.set(watch.token)
+        try:
+            async with self._slots:
+                metrics.FETCHES.labels("GetSession").inc()
+                await self._client.get_session(name)
+        except NotFoundError:
+            pass
+        finally:
+            # What viewers share is read by the gateway itself, in whosever task that happens to be.
+            context.token.reset(before)
 
     def _begin(self, token: str) -> Watch:
         if len(self._watches) >= self._max_watches:
@@ -152,6 +168,18 @@ class Watches:
         for viewer in tuple(watch.listeners):
             if viewer.is_open:
                 viewer.say(status("live"))
+        for name in {name for name in watch.viewers.values() if name is not None}:
+            self._tasks.spawn(self._check_again(watch, name))
+
+    async def _check_again(self, watch: Watch, name: str) -> None:
+        """Sends away whoever follows a session that the token may no longer see; coming back, they are told why."""
+        try:
+            await self.check(watch, name)
+        except AiChatError as error:
+            log.info("session_refused", reason=error.reason)
+            for viewer, followed in tuple(watch.viewers.items()):
+                if followed == name:
+                    viewer.finish(goodbye())
 
     def _tell_soon(self, watch: Watch) -> None:
         """Once per turn of the loop: what arrives together is written together."""

@@ -4,8 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-from ai_chat_client import AsyncClient, context
-from ai_chat_client.errors import AiChatError, NotFoundError
+from ai_chat_client.errors import AiChatError
 
 from stream_gateway import metrics
 from stream_gateway.http.edge import CREDENTIAL, VISITOR, Scope
@@ -17,13 +16,9 @@ RETRY_SECONDS: Final = 15.0
 
 
 class Admission:
-    """Asks session-svc, with the viewer's own token, before the viewer joins what all viewers share.
+    """Asks session-svc, with the viewer's own token, before the viewer joins what all viewers share."""
 
-    `client` has no token of its own.
-    """
-
-    def __init__(self, client: AsyncClient, watches: Watches, quotas: Quotas) -> None:
-        self._client = client
+    def __init__(self, watches: Watches, quotas: Quotas) -> None:
         self._quotas = quotas
         self._watches = watches
 
@@ -55,19 +50,8 @@ class Admission:
         try:
             await self._watches.opened(watch)
             if name is not None:
-                with _carried(watch.token), contextlib.suppress(NotFoundError):
-                    await self._client.get_session(name)
+                await self._watches.check(watch, name)
         except AiChatError as error:
             raise from_error(error) from None
         except TimeoutError:
             raise unavailable("STORE_UNAVAILABLE", "the session service does not answer; try again") from None
-
-
-@contextlib.contextmanager
-def _carried(token: str) -> Iterator[None]:
-    """Has calls within the block carry `token`, and none after it: what viewers share is read by the gateway itself."""
-    before = context.token.set(token)
-    try:
-        yield
-    finally:
-        context.token.reset(before)

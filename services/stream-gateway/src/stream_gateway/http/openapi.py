@@ -14,7 +14,25 @@ _PROBLEM: Final = {
     "description": "Refused; `reason` says why",
     "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="ProblemJson")}}},
 }
+_SCHEMES: Final = {
+    "token": {"type": "http", "scheme": "bearer", "description": "Where the deployment has tokens"},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "ai-chat",
+        "description": "Set by POST /sign-in; under TLS its name is __Host-ai-chat, or __Secure-ai-chat below a path",
+    },
+}
+_READ: Final = [{"token": ["read"]}, {"cookie": ["read"]}]
+_WRITE: Final = [{"token": ["write"]}, {"cookie": ["write"]}]
+_OPEN: Final[list[dict[str, list[str]]]] = []
+"""Whom a route answers: whoever has a token of that scope, or everybody."""
 _HTML: Final = {"200": {"description": "The web page", "content": {"text/html": {}}}, "default": _PROBLEM}
+_SIGN_IN: Final = {
+    "type": "object",
+    "required": ["token"],
+    "properties": {"token": {"type": "string"}, "next": {"type": "string"}},
+}
 _NAME: Final = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
@@ -23,10 +41,46 @@ def _query(name: str, description: str) -> dict[str, Any]:
 
 
 _OTHER_ROUTES: Final[dict[str, Any]] = {
-    "/": {"get": {"summary": "The web page", "responses": _HTML}},
-    "/s/{name}": {"get": {"summary": "The web page at one session", "parameters": [_NAME], "responses": _HTML}},
+    "/": {"get": {"summary": "The web page", "responses": _HTML, "security": _OPEN}},
+    "/s/{name}": {
+        "get": {
+            "summary": "The web page at one session",
+            "parameters": [_NAME],
+            "responses": _HTML,
+            "security": _OPEN,
+        }
+    },
+    "/sign-in": {
+        "get": {
+            "summary": "Where a person gives a token; 404 where the deployment has none",
+            "parameters": [_query("next", "Where to go then: empty, or s/<name>")],
+            "responses": _HTML,
+            "security": _OPEN,
+        },
+        "post": {
+            "summary": "Keeps the token in a cookie; only from that page",
+            "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": _SIGN_IN}}},
+            "responses": {"303": {"description": "To where one wanted to go"}, "default": _PROBLEM},
+            "security": _OPEN,
+        },
+    },
+    "/sign-out": {
+        "post": {
+            "summary": "Forgets the cookie; only from our own pages",
+            "responses": {"303": {"description": "To the sign-in page"}, "default": _PROBLEM},
+            "security": _OPEN,
+        }
+    },
+    "/openapi.json": {
+        "get": {
+            "summary": "This description",
+            "responses": {"200": {"description": "OpenAPI", "content": {"application/json": {}}}},
+            "security": _OPEN,
+        }
+    },
     "/api/stream": {
         "get": {
+            "security": _READ,
             "summary": "What happens in a session and to the list, as server-sent events",
             "description": "`id:` is the position, on frames safe to resume from; Last-Event-ID wins over `after`.",
             "parameters": [
@@ -40,9 +94,16 @@ _OTHER_ROUTES: Final[dict[str, Any]] = {
             "responses": {"200": {"description": "Events", "content": {"text/event-stream": {}}}, "default": _PROBLEM},
         }
     },
-    "/healthz": {"get": {"summary": "Whether the process lives", "responses": {"200": {"description": "It does"}}}},
+    "/healthz": {
+        "get": {
+            "summary": "Whether the process lives",
+            "responses": {"200": {"description": "It does"}},
+            "security": _OPEN,
+        }
+    },
     "/readyz": {
         "get": {
+            "security": _OPEN,
             "summary": "Whether it can serve",
             "responses": {"200": {"description": "It can"}, "503": {"description": "Something is out of reach"}},
         }
@@ -70,8 +131,10 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     schemas |= definitions["$defs"]
     for leftover in ("HTTPValidationError", "ValidationError"):
         schemas.pop(leftover, None)
+    schema["components"]["securitySchemes"] = _SCHEMES
     for operations in schema["paths"].values():
-        for operation in operations.values():
+        for method, operation in operations.items():
+            operation["security"] = _READ if method == "get" else _WRITE
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = _PROBLEM
     schema["paths"] |= _OTHER_ROUTES

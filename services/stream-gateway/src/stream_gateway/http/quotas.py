@@ -59,15 +59,15 @@ class Quotas:
     def __init__(self, settings: GatewaySettings) -> None:
         self._addresses = _Meter(
             "this address",
-            settings.gateway_requests_per_address,
-            settings.gateway_bytes_per_address,
-            settings.gateway_streams_per_address,
+            settings.limit_address_requests,
+            settings.limit_address_bytes,
+            settings.limit_address_streams,
         )
         self._tokens = _Meter(
             "this token",
-            settings.gateway_requests_per_token,
-            settings.gateway_bytes_per_token,
-            settings.gateway_streams_per_token,
+            settings.limit_token_requests,
+            settings.limit_token_bytes,
+            settings.limit_token_streams,
         )
 
     def request_from(self, visitor: Visitor) -> None:

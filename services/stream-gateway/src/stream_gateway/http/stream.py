@@ -79,7 +79,7 @@ class StreamRoute:
                 random.uniform(5, 30),  # noqa: S311
             ) from None
         if watch is not None:
-            watch.admit(viewer)
+            watch.admit(viewer, wish.name)
         headers = (*HEADERS, *scope["stream_gateway.headers"])
         try:
             async with asyncio.TaskGroup() as group:

@@ -62,6 +62,11 @@ class Product:
         return self._announced("chat")
 
     @property
+    def assistant(self) -> str:
+        """Who answers, as announced."""
+        return self._announced("assistant")
+
+    @property
     def server(self) -> str:
         """host:port of session-svc, as the announced command says."""
         found = re.search(r"--server (\S+)", self.chat)
@@ -145,7 +150,7 @@ class Product:
         return left
 
     def _announced(self, what: str) -> str:
-        found = re.search(rf"^  {what}  (.+)$", self.output, re.MULTILINE)
+        found = re.search(rf"^  {what} +(.+)$", self.output, re.MULTILINE)
         assert found, f"no {what} in:\n{self.output}"
         return found[1]
 

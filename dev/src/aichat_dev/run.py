@@ -73,7 +73,8 @@ def _announce(settings: RunSettings, server: EmbeddedRedis | None) -> None:
         data = "in memory: nothing survives (REDIS_ENABLED=false)"
     with suppress(OSError):  # Nobody reads it; the run itself is what was asked for.
         print(
-            f"\n  page  {settings.page_url}\n  chat  {chat_command(settings)}\n  data  {data}\n\n  Ctrl-C stops all.\n",
+            f"\n  page       {settings.page_url}\n  chat       {chat_command(settings)}"
+            f"\n  assistant  {settings.who_answers}\n  data       {data}\n\n  Ctrl-C stops all.\n",
             flush=True,
         )
 

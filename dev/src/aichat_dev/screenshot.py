@@ -80,7 +80,7 @@ def _running(redis_url: str) -> Iterator[str]:
 
 def _announced(run: "subprocess.Popen[str]") -> str:
     for line in run.stdout or ():
-        if found := re.match(r"  page  (\S+)", line):
+        if found := re.match(r"  page +(\S+)", line):
             return found[1]
     raise SystemExit("screenshot: the product did not start; `make run` shows why")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from aichat_runtime.settings import Address, ServiceSettings
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 DEFAULT_GRPC_PORT: Final = 50051
 ANY_HOST: Final = ("0.0.0.0", "::")  # noqa: S104 - To recognise them, not to bind them.
@@ -20,6 +20,9 @@ class RunSettings(ServiceSettings):
     public_url: str | None = None
     public_grpc_address: str | None = None
     assistant: Literal["on", "off"] = Field("on", description="off: nobody answers")
+    assistant_model: str | None = None
+    openai_base_url: str | None = None
+    openai_api_key: SecretStr | None = None
     data_dir: Path = Field(Path(".data"), description="where the embedded Redis keeps its files")
 
     @property
@@ -31,6 +34,17 @@ class RunSettings(ServiceSettings):
     def page_url(self) -> str:
         """Where a browser on this machine finds the page."""
         return self.public_url or f"http://{reachable(self.gateway_listen)}/"
+
+    @property
+    def who_answers(self) -> str:
+        """What the assistant answers with, and how to have another; as the assistant itself decides it."""
+        if self.assistant == "off":
+            return "none (ASSISTANT=off)"
+        if not (self.openai_base_url or self.openai_api_key):
+            return "an echo; for a model set ASSISTANT_MODEL, and OPENAI_BASE_URL or OPENAI_API_KEY"
+        if self.assistant_model is None:
+            return "an echo, where no label names a model; for one everywhere set ASSISTANT_MODEL"
+        return f"{self.assistant_model} at {self.openai_base_url or 'OpenAI'}"
 
     @property
     def is_default_grpc(self) -> bool:

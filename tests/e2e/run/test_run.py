@@ -76,6 +76,7 @@ def test_a_killed_part_comes_back_and_nothing_acknowledged_is_lost(product: Prod
 def test_a_question_is_answered_without_a_model(tmp_path: Path) -> None:
     with Product(environment(tmp_path, ASSISTANT="on")) as product:
         assert "assistant" in product.children()
+        assert "an echo" in product.assistant
         _cli(tmp_path, product, "send", "asked", "Anybody there?")
         until(lambda: len(contents(product.server, "asked")) == 2, what="an answer")
         assert contents(product.server, "asked")[1].startswith("You said: Anybody there?")
@@ -84,6 +85,13 @@ def test_a_question_is_answered_without_a_model(tmp_path: Path) -> None:
 
 def test_with_the_assistant_off_nobody_answers(product: Product) -> None:
     assert "assistant" not in product.children()
+    assert product.assistant == "none (ASSISTANT=off)"
+
+
+def test_the_model_that_answers_is_announced(tmp_path: Path) -> None:
+    settings = {"ASSISTANT": "on", "ASSISTANT_MODEL": "llama3.2", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    with Product(environment(tmp_path, **settings)) as product:
+        assert product.assistant == "llama3.2 at http://127.0.0.1:9/v1"
 
 
 @linux

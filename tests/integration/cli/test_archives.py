@@ -1,6 +1,7 @@
 """Export and import against the real service."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from ai_chat_client import (
     Message,
 )
 from ai_chat_client.message_json import from_ms
+from support.terminal import Terminal
 
-from .conftest import Person
+from .conftest import COMMAND, Person
 
 MESSAGES = [
     Message(id="m.1", role=ROLE_SYSTEM, content="Be brief.", create_time=from_ms(1_734_782_567_890)),
@@ -136,3 +138,30 @@ def test_markdown_is_for_reading_and_is_not_imported(anna: Person, client: Clien
 def _export(anna: Person, client: Client, name: str) -> str:
     make(client, name)
     return anna.ok("export", name)
+
+
+def test_on_a_terminal_long_work_shows_how_far_it_is(anna: Person, client: Client, name: str) -> None:
+    client.append_messages(name, [Message(role=ROLE_USER, content="x") for _ in range(1000)])
+    with anna.terminal("export", name, "-o", "x.jsonl") as terminal:
+        assert terminal.process.wait(30) == 0
+        screen = terminal.wait_for("1000 messages in x.jsonl")
+    assert re.search(rf"exporting {name} .*0/1000", screen)
+    assert "1000/1000" in screen
+    with anna.terminal("import", "x.jsonl", "--as", f"{name}-copy") as terminal:
+        assert terminal.process.wait(30) == 0
+        screen = terminal.wait_for(f"{name}-copy: 1000 messages imported")
+    assert re.search(rf"importing {name}-copy .*0/1000", screen)
+    assert "1000/1000" in screen
+
+
+def test_a_bar_never_runs_into_the_data(anna: Person, client: Client, name: str) -> None:
+    make(client, name)
+    with anna.terminal("export", name) as terminal:
+        assert terminal.process.wait(30) == 0
+        screen = terminal.wait_for('"role":"assistant"')
+    assert "exporting" not in screen
+    command = " ".join([*COMMAND, "export", name])
+    with Terminal(["sh", "-c", f"{command} > x.jsonl"], environment=anna.variables, directory=anna.folder) as terminal:
+        assert terminal.process.wait(30) == 0
+        terminal.wait_for(f"exporting {name}")
+    assert (anna.folder / "x.jsonl").read_text() == anna.ok("export", name)

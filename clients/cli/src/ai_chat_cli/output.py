@@ -1,5 +1,7 @@
 """Data on stdout, talk on stderr."""
 
+import os
+import stat
 import sys
 
 from rich.console import Console, RenderableType
@@ -31,6 +33,14 @@ def error(text: str) -> None:
 def is_terminal() -> bool:
     """Whether people read what goes to stdout."""
     return sys.stdout.isatty()
+
+
+def is_file() -> bool:
+    """Whether what goes to stdout is kept in a file, and nobody else has the screen."""
+    try:
+        return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except (OSError, ValueError):  # Closed, or none of the system's.
+        return False
 
 
 def can_ask() -> bool:

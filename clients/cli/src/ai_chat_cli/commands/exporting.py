@@ -28,7 +28,11 @@ def export(invocation: Invocation, name: str | None, form: str | None, out: Path
     count = 0
     with invocation.client() as client:
         session = found(client, session_name)
-        with _target(out) as write, progress(f"exporting {session_name}", session.message_count) as advance:
+        shown = out is not None or output.is_file()
+        with (
+            _target(out) as write,
+            progress(f"exporting {session_name}", session.message_count, shown=shown) as advance,
+        ):
             writer = WRITERS[chosen](write)
             writer.begin(session)
             try:

@@ -13,8 +13,11 @@ from session_svc.domain.errors import TokenInvalid
 from session_svc.identity.token_file import digest
 from session_svc.identity.tokens import FileTokens
 
+LOOK_SECONDS: Final = 0.25
+"""How soon an edit of the tokens is noticed."""
+
 REVIEW_SECONDS: Final = 1.0
-"""How soon an edit of the tokens, or the end of one, is noticed."""
+"""How soon it is noticed that one has expired."""
 
 _JWT_DOTS: Final = 2
 
@@ -62,13 +65,16 @@ class Identity:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _keep_up(self, review: Callable[[], Awaitable[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        reviewed = loop.time()
         while True:
-            await asyncio.sleep(REVIEW_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
             try:
-                if self._file:
-                    await self._file.refresh()
-                await review()
-                if self._provider:
-                    await self._provider.refresh()
+                edited = self._file is not None and await self._file.refresh()
+                if edited or loop.time() - reviewed >= REVIEW_SECONDS:
+                    reviewed = loop.time()
+                    await review()
+                    if self._provider:
+                        await self._provider.refresh()
             except Exception:  # noqa: BLE001 - Revoked tokens must go on being noticed; it is logged.
                 _log.exception("review_defect")

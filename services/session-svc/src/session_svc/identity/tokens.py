@@ -27,18 +27,19 @@ class FileTokens:
         """What the token of this digest permits, expired or not; None: it is unknown."""
         return self._grants.get(digest)
 
-    async def refresh(self) -> None:
-        """Reads the file again if it has changed."""
+    async def refresh(self) -> bool:
+        """Reads the file again if it has changed; whether other tokens may be in force now."""
         stamp = await asyncio.to_thread(_stamp, self._path)
         if stamp == self._stamp:
-            return
+            return False
         self._stamp = stamp
         try:
             self._grants = await asyncio.to_thread(_grants, self._path)
         except UnusableTokensError as error:
             _log.error("tokens_unusable", problem=str(error), remedy="those before stay in force until it is repaired")
-        else:
-            _log.info("tokens_read", count=len(self._grants))
+            return False
+        _log.info("tokens_read", count=len(self._grants))
+        return True
 
 
 def _grants(path: Path) -> dict[str, Grant]:

@@ -79,6 +79,12 @@ class GatewayProtocol(HttpToolsProtocol):
             self.app = _refuse_head
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        """Waits for the next request, of whose head a piece may be here already."""
+        super().on_response_complete()
+        if self._in_head and self._head_timer is None:
+            self._await_head()
+
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, "INVALID_FIELD", msg)

@@ -13,7 +13,7 @@ import jwt
 import structlog
 
 FETCH_SECONDS: Final = 5.0
-ASK_AGAIN_SECONDS: Final = 10.0
+ASK_AGAIN_SECONDS: Final = 3.0
 """A key that is unknown has the provider asked, but never more often than this."""
 
 RENEW_SECONDS: Final = 300.0

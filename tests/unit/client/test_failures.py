@@ -142,16 +142,6 @@ async def test_a_call_that_is_not_repeated_fails_in_time_where_nobody_comes() ->
     await asyncio.to_thread(blocking)
 
 
-async def test_closing_a_client_ends_its_waiting_for_a_connection() -> None:
-    client = AsyncClient("127.0.0.1:1")
-    waiting = asyncio.create_task(client.clear_session("s"))
-    await asyncio.wait((waiting,), timeout=0.1)
-    await client.close()
-    with pytest.raises(AiChatError):
-        async with asyncio.timeout(2):
-            await waiting
-
-
 async def test_a_call_that_is_never_answered_fails_at_its_deadline() -> None:
     async def get(_request: api.GetSessionRequest, _context: Context) -> None:
         await asyncio.Event().wait()

@@ -222,9 +222,6 @@ class AsyncClient:
         """Makes a call that `ai_chat_client.calls` described, with its deadline and its repetitions."""
         attempts = Attempts(self._policy, call.repeat)
         metadata = self._connection.metadata()
-        if attempts.seconds_to_connect:
-            with self._translated():
-                await self._channels.connected(attempts.seconds_to_connect)
         while True:
             method = getattr(self._channels.stub(), call.rpc)
             try:

@@ -24,20 +24,6 @@ class Channels:
 
     def stub(self) -> "SessionServiceAsyncStub":
         """The stub of the running loop's channel. ClosedError after `close`."""
-        return self._here()[1]
-
-    async def connected(self, seconds: float) -> None:
-        """Returns once the running loop's channel has a connection, or after `seconds` without one."""
-        channel, _ = self._here()
-        try:
-            async with asyncio.timeout(seconds):
-                await channel.channel_ready()
-        except TimeoutError:
-            pass
-        except grpc.aio.UsageError:  # What waiting on a channel raises when that is closed.
-            raise closed() from None
-
-    def _here(self) -> "tuple[grpc.aio.Channel, SessionServiceAsyncStub]":
         if self._closed:
             raise closed()
         loop = asyncio.get_running_loop()
@@ -48,7 +34,7 @@ class Channels:
             channel = self._channel()
             entry = channel, api_grpc.SessionServiceStub(channel)
             self._open[loop] = entry
-        return entry
+        return entry[1]
 
     async def close(self) -> None:
         """Closes the channels of all loops that still run; calls in flight are cancelled."""

@@ -24,6 +24,14 @@ _OF_TLS = {
 }
 """What gRPC's texts mean, by a part of them."""
 
+_NO_CONNECTION = ("connections to all backends failing", "failed to connect to all addresses")
+"""How gRPC's balancers (round robin, and the one of a single address) refuse a call for which they have no connection.
+
+Nothing else tells it: the status is that of a connection that broke under a call. To wait for a connection before the
+call is no way out, gRPC's own means for that (`channel_ready_future`) leaves a thread that fails when the channel is
+closed.
+"""
+
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -41,7 +49,8 @@ class AiChatError(Exception):
     `reason`: the name from the API's ErrorReason without its prefix, for example "SESSION_NOT_FOUND"; for failures that
     the service did not report itself UNREACHABLE, TIMEOUT, CLOSED or the name of the gRPC status. `message`: a sentence
     for people. `metadata`: facts, for example {"position": "<head>"} of POSITION_CONFLICT. `retry_after`: seconds until
-    it is worth calling again, None when the server did not say. `violations`: the fields at fault.
+    it is worth calling again, None when the server did not say. `violations`: the fields at fault. `never_sent`: no
+    server can have seen the call, because there was no connection to one.
     """
 
     def __init__(
@@ -53,6 +62,7 @@ class AiChatError(Exception):
         metadata: Mapping[str, str] | None = None,
         retry_after: float | None = None,
         violations: Sequence[Violation] = (),
+        never_sent: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -61,6 +71,7 @@ class AiChatError(Exception):
         self.metadata = dict(metadata or {})
         self.retry_after = retry_after
         self.violations = tuple(violations)
+        self.never_sent = never_sent
 
 
 class InvalidRequestError(AiChatError):
@@ -151,11 +162,18 @@ def from_rpc(failure: grpc.RpcError, server: str) -> AiChatError:
             bad = error_details_pb2.BadRequest()
             detail.Unpack(bad)
             violations = [Violation(item.field, item.description) for item in bad.field_violations]
+    never_sent = not reason and any(words in text for words in _NO_CONNECTION)
     if not reason:
         reason, text = _unreported(code, text, server)
     kind = _OF_REASON.get(reason) or _CLASSES.get(code, InternalError)
     return kind(
-        text or reason, reason=reason, code=code, metadata=metadata, retry_after=retry_after, violations=violations
+        text or reason,
+        reason=reason,
+        code=code,
+        metadata=metadata,
+        retry_after=retry_after,
+        violations=violations,
+        never_sent=never_sent,
     )
 
 

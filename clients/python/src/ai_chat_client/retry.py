@@ -11,7 +11,7 @@ import grpc
 from ai_chat_client.errors import AiChatError
 
 CONNECT_SECONDS = 3.0
-"""So long a call that is not repeated waits for a connection before it is made: until then nothing was sent."""
+"""So long a call that was never sent, because there is no connection, is made again whatever it does."""
 
 _REFUSED = frozenset({"DRAINING", "RATE_LIMITED", "TOO_MANY_STREAMS"})
 _TRANSIENT = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
@@ -25,6 +25,7 @@ class Repeat(Enum):
     IF_REFUSED = "if refused"
     """Only when the server says that it did nothing."""
     NEVER = "never"
+    """Not even then; only when it was never sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Attempts:
         self._repeat = repeat
         self._clock = clock
         self._deadline = clock() + policy.timeout
+        self._connect_by = clock() + min(policy.timeout, CONNECT_SECONDS)
         self._failures = 0
 
     @property
@@ -65,18 +67,16 @@ class Attempts:
         """The deadline of the next attempt, in seconds from now."""
         return max(self._deadline - self._clock(), 0.001)
 
-    @property
-    def seconds_to_connect(self) -> float:
-        """How long to wait for a connection before the call; 0 for a call that is simply repeated without one."""
-        return 0.0 if self._repeat is Repeat.ALWAYS else min(CONNECT_SECONDS, self.seconds_left)
-
     def delay_after(self, error: AiChatError) -> float | None:
         """Seconds to wait before the next attempt; None: there is none, raise `error`."""
         self._failures += 1
+        delay = self._policy.backoff.delay(self._failures, error.retry_after)
+        then = self._clock() + delay
+        if self._repeat is not Repeat.ALWAYS and error.never_sent:
+            return delay if then < self._connect_by else None
         if self._failures >= self._policy.attempts or not self._may_repeat(error):
             return None
-        delay = self._policy.backoff.delay(self._failures, error.retry_after)
-        return delay if self._clock() + delay < self._deadline else None
+        return delay if then < self._deadline else None
 
     def _may_repeat(self, error: AiChatError) -> bool:
         match self._repeat:

@@ -163,8 +163,6 @@ class Client:
         """Makes a call that `ai_chat_client.calls` described, with its deadline and its repetitions."""
         attempts = Attempts(self._policy, call.repeat)
         metadata = self._connection.metadata()
-        if attempts.seconds_to_connect:
-            self._wait_for_connection(attempts.seconds_to_connect)
         while True:
             method = getattr(self._stub(), call.rpc)
             try:
@@ -190,19 +188,7 @@ class Client:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _wait_for_connection(self, seconds: float) -> None:
-        connected = grpc.channel_ready_future(self._open_channel())
-        try:
-            connected.result(timeout=seconds)
-        except grpc.FutureTimeoutError:
-            pass  # The call itself says why there is none.
-        finally:
-            connected.cancel()
-
     def _stub(self) -> api_grpc.SessionServiceStub:
-        return api_grpc.SessionServiceStub(self._open_channel())
-
-    def _open_channel(self) -> grpc.Channel:
         with self._lock:
             if self._closed:
                 raise closed()
@@ -214,7 +200,7 @@ class Client:
                     if credentials is None
                     else grpc.secure_channel(target, credentials, options)
                 )
-            return self._channel
+            return api_grpc.SessionServiceStub(self._channel)
 
     def _events(self, stream: _Stream[EventT]) -> Generator[EventT, None, None]:
         """Yields what comes; raises when nothing has come for SILENCE_SECONDS and when the stream ends."""

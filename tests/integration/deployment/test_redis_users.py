@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import redis
 from ai_chat_client import ROLE_USER, Client, Message
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.retry import Retry
 from support import chat_ai
 from support.answering import Answering
 from support.processes import Service, gateway, session_svc
@@ -242,7 +244,8 @@ def test_with_passwords_nobody_is_another_without_knowing_its_own(tmp_path: Path
             with redis.Redis(port=server.port, username=user, password=password) as client:
                 assert client.ping()
             for wrong in {"", "none", *passwords.values()} - {password}:
-                client = redis.Redis(port=server.port, username=user, password=wrong)
+                once = Retry(NoBackoff(), 0)
+                client = redis.Redis(port=server.port, username=user, password=wrong, retry=once)
                 with client, pytest.raises(AuthenticationError):
                     client.ping()
         with session_svc(

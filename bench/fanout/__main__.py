@@ -22,8 +22,11 @@ def main() -> None:
 
 def run(*, quick: bool = False) -> None:
     """Measures, prints tables and targets, and keeps the results."""
-    found = measure(QUICK if quick else FULL, lambda text: print(text, flush=True))
-    results.save(found)
+    found = results.empty()
+    try:
+        measure(QUICK if quick else FULL, found, lambda text: print(text, flush=True))
+    finally:
+        results.save(found)
     rows = [[each.what, each.target, each.found, "met" if each.is_met else "MISSED"] for each in verdicts(found)]
     print(table.markdown(["", "target", "found", ""], rows))
     print(f"\nkept in {results.FILE}; `python -m bench.fanout --report` writes it into docs/")

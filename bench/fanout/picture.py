@@ -24,10 +24,12 @@ _STYLE: Final = """
 """.replace("\n", "")
 _WIDTH: Final = 920
 _HEIGHT: Final = 700
-_PLOT_WIDTH: Final = 350
+_PLOT_WIDTH: Final = 330
 _PLOT_HEIGHT: Final = 200
 _COLUMNS: Final = (80, 545)
 _ROWS: Final = (120, 420)
+_WIDE: Final = 200
+"""Of a scale: so many times its lowest value, and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,12 @@ class _Scale:
         share = math.log(value / self.low) / math.log(self.high / self.low)
         return self.start + share * (self.end - self.start)
 
-    def decades(self) -> list[float]:
-        """The powers of ten within."""
-        first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
-        return [10.0**power for power in range(first, last + 1)]
+    def levels(self) -> list[float]:
+        """Round values within: powers of ten, and their double and fivefold where these are few."""
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        steps = (1, 2, 5) if self.high / self.low < _WIDE else (1,)
+        levels = [step * 10.0**power for power in powers for step in steps]
+        return [level for level in levels if self.low <= level <= self.high]
 
 
 def draw(results: Results) -> str:
@@ -71,7 +75,7 @@ def draw(results: Results) -> str:
 
 def _legend(names: Sequence[str]) -> str:
     items = []
-    x = _COLUMNS[0]
+    x = _COLUMNS[0] - 45
     for name in names:
         items.append(
             f'<g class="{_CLASSES[name]}"><rect class="bar" x="{x}" y="34" width="22" height="6" rx="3"/></g>'
@@ -96,7 +100,7 @@ def _curves(
     up = _Scale(min(values) / 1.4, max(values) * 1.4, top + _PLOT_HEIGHT, top)
     return (
         _heading(title, left, top)
-        + "".join(_level(up(decade), _short(decade), left) for decade in up.decades())
+        + "".join(_level(up(level), _short(level), left) for level in up.levels())
         + "".join(_mark_rate(across(rate), rate, scenario, top) for rate in rates)
         + _axis(left, top)
         + "".join(_curve(name, [(across(x), up(y)) for x, y in each]) for name, each in reversed(points.items()))

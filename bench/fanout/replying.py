@@ -9,6 +9,7 @@ from typing import Final
 from bench.fanout import replies
 from bench.fanout.contenders import GATEWAY, Contender, contenders, current_topics, installed
 from bench.fanout.results import Sample
+from bench.fanout.rounds import Rounds
 from bench.fanout.stage import Stage, sample, stage
 
 REJOIN: Final = "1000 viewers rejoin in the middle of a reply"
@@ -21,13 +22,13 @@ TOKENS: Final = 120
 PATIENCE_SECONDS: Final = 2.0
 
 
-def rejoin(rounds: int) -> Iterator[Sample]:
+def rejoin(rounds: Rounds) -> Iterator[Sample]:
     """A thousand viewers lose their connection in the middle of a reply and come back at once, as browsers do.
 
     The reply is written by StreamReply for all that are fed by Redis; nchan is told the same by its own endpoint.
     """
     with stage() as at_work, contenders(installed(), 1) as field:
-        for _ in range(rounds):
+        for _ in rounds:
             for contender in field:
                 topics = current_topics(contender.service, 1) if contender.service else contender.topics
                 at_work.seat(contender, topics, REJOINING)
@@ -35,11 +36,11 @@ def rejoin(rounds: int) -> Iterator[Sample]:
                 at_work.empty(contender)
 
 
-def end_to_end(rounds: int) -> Iterator[Sample]:
+def end_to_end(rounds: Rounds) -> Iterator[Sample]:
     """A hundred replies at a time, each written by StreamReply and watched by ten."""
     with stage() as at_work, contenders([GATEWAY], REPLIES) as (contender,):
         at_work.seat(contender, contender.topics, VIEWERS_EACH)
-        for _ in range(rounds):
+        for _ in rounds:
             yield _counted(at_work, contender, END_TO_END)
 
 

@@ -31,6 +31,6 @@ def fill(text: str, results: Results) -> str:
 def _measured(results: Results) -> str:
     rows = [[each.what, each.target, each.found, "met" if each.is_met else "**missed**"] for each in verdicts(results)]
     return (
-        f"{results.taken}, commit {results.commit}, {results.machine}; medians of {results.rounds} rounds.\n\n"
+        f"{results.taken}, commit {results.commit}, {results.machine}, as medians.\n\n"
         f"### Targets\n\n{table.markdown(['', 'target', 'found', ''], rows)}\n\n{table.all_tables(results)}"
     )

@@ -84,7 +84,6 @@ class Results:
     machine: str
     taken: str
     commit: str
-    rounds: int
     samples: list[Sample] = field(default_factory=list)
     idle: list[Idle] = field(default_factory=list)
     first_token: list[FirstToken] = field(default_factory=list)
@@ -117,9 +116,9 @@ def middle(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float
     return median(map(value, samples))
 
 
-def empty(rounds: int) -> Results:
+def empty() -> Results:
     """Results of this machine, now, with nothing in them yet."""
-    return Results(_machine(), dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"), _commit(), rounds)
+    return Results(_machine(), dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"), _commit())
 
 
 def save(results: Results, path: Path = FILE) -> None:

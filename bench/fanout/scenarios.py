@@ -8,6 +8,7 @@ from typing import Final
 
 from bench.fanout.contenders import Contender, contenders, installed
 from bench.fanout.results import Idle, Sample
+from bench.fanout.rounds import Rounds
 from bench.fanout.stage import Stage, stage
 
 IDLE_SESSIONS: Final = 1000
@@ -41,7 +42,7 @@ ONE: Final = Scenario(
     "1 session, 1000 viewers",
     1,
     1000,
-    (Rate(20, 1.0), Rate(50, 1.0), Rate(100, 1.0), Rate(200, 0.7), Rate(500, 0.5), Rate(1000, 0.4), Rate(4000, 0.2)),
+    (Rate(20, 1.0), Rate(50, 1.0), Rate(100, 1.0), Rate(200, 0.7), Rate(500, 0.4), Rate(1000, 0.3), Rate(4000, 0.15)),
     4000,
 )
 MANY: Final = Scenario(
@@ -55,22 +56,22 @@ REPLIES: Final = Scenario("100 replies, 10 viewers each", 100, 10, (Rate(6000, 1
 FAN_OUT: Final = (ONE, MANY, REPLIES)
 
 
-def fan_out(scenario: Scenario, rounds: int) -> Iterator[Sample]:
-    """Every rate with every contender, `rounds` times."""
+def fan_out(scenario: Scenario, rounds: Rounds) -> Iterator[Sample]:
+    """Every rate with every contender, each round."""
     with stage() as at_work, contenders(installed(), scenario.sessions) as field:
         for contender in field:
             at_work.seat(contender, contender.topics, scenario.viewers)
-        for number in range(rounds):
+        for number in rounds:
             for rate in scenario.rates:
                 events = math.ceil(rate.events * rate.seconds)
                 for contender in _turned(field, number):
                     yield at_work.run(scenario.name, contender, each=scenario.viewers, rate=rate.events, events=events)
 
 
-def idle(rounds: int) -> Iterator[Idle]:
+def idle(rounds: Rounds) -> Iterator[Idle]:
     """What memory viewers cost to whom nothing happens: opened on a fresh server that has served one before."""
     with stage() as at_work:
-        for _ in range(rounds):
+        for _ in rounds:
             with contenders(installed(), IDLE_SESSIONS) as field:
                 for contender in field:
                     yield _idle(at_work, contender)

@@ -14,8 +14,12 @@ _KIB: Final = 1024
 
 def all_tables(results: Results) -> str:
     """Everything that was measured, a table each, with its title."""
-    titled = [(scenario.name, fan_out(results, scenario)) for scenario in FAN_OUT]
-    titled += [("Real replies", replying(results)), ("Idle viewers", idle(results)), ("One reply", one_reply(results))]
+    titled = [(f"{each.name} ({_rounds(results, each.name)} rounds)", fan_out(results, each)) for each in FAN_OUT]
+    titled += [
+        (f"Real replies ({_rounds(results, REJOIN)} rounds)", replying(results)),
+        ("Idle viewers", idle(results)),
+        ("One reply", one_reply(results)),
+    ]
     return "\n\n".join(f"### {title}\n\n{table}" for title, table in titled if table)
 
 
@@ -115,6 +119,11 @@ def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     ruler = "|" + "|".join("-" * (width + 2) if at == 0 else "-" * (width + 1) + ":" for at, width in enumerate(widths))
     return "\n".join([line(heading), ruler + "|", *map(line, rows)])
+
+
+def _rounds(results: Results, scenario: str) -> int:
+    names, rates = results.contenders(scenario), results.rates(scenario)
+    return min((len(results.of(scenario, rate, name)) for rate in rates for name in names), default=0)
 
 
 def _thousands(value: float) -> str:

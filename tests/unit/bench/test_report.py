@@ -19,7 +19,7 @@ def sample(contender: str, per_cpu_second: float, *, rate: int = 20, missing: in
 
 
 def measured() -> Results:
-    found = results.empty(rounds=3)
+    found = results.empty()
     for rate in (20, ONE.saturation):
         found.samples += [sample(GATEWAY, value, rate=rate) for value in (10_000, 30_000, 90_000)]
         found.samples += [sample(NCHAN, value, rate=rate) for value in (20_000, 20_000, 20_000)]

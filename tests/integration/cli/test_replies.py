@@ -114,7 +114,7 @@ def test_what_others_write_in_the_middle_of_a_reply_does_not_run_into_it(
         client.append_messages(name, [Message(role=ROLE_USER, author="carol", content="and me?")])
         tail.wait_for("and me?")
         answer.write(" a sentence.")
-        tail.wait_for("assistant, continued")
+        tail.wait_for("assistant (continued)")
         tail.wait_for("Half of\n")
         tail.wait_for("\n a sentence.")
 

@@ -44,7 +44,7 @@ class LiveReply:
         self._pieces = SafePieces()
         self._part = ""
         self._broken = False
-        self._head(self._heading)
+        self._head()
 
     def add(self, chunks: Iterable[model.Chunk]) -> None:
         """The next pieces."""
@@ -76,10 +76,10 @@ class LiveReply:
         self._end_line()
         self._broken = True
 
-    def _head(self, heading: str) -> None:
-        line = author_line(heading, "assistant")
+    def _head(self, remark: str = "") -> None:
+        line = author_line(self._heading, "assistant")
         line.rstrip()
-        self._display.show(line)
+        self._display.show(line.append(remark, "dim"))
 
     def _catch_up(self, whole: str) -> None:
         news = self._said.whole(whole)
@@ -102,7 +102,7 @@ class LiveReply:
         text = self._pieces.next(text)
         if self._broken:
             self._broken = False
-            self._head(f"{self._heading}, continued")
+            self._head(" (continued)")
         self._part = ""
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:

@@ -299,8 +299,7 @@ async def test_a_reply_that_is_not_there_cannot_be_stopped(web: httpx.AsyncClien
 
     status, why = reason(await web.post(f"/api/sessions/{name}/stop", json={}))
 
-    # 404 as soon as session-svc knows replies.
-    assert (status, why) in [(501, "UNIMPLEMENTED"), (404, "REPLY_NOT_FOUND")]
+    assert (status, why) == (404, "REPLY_NOT_FOUND")
 
 
 async def test_a_request_id_is_passed_on_to_the_store_and_back(

@@ -6,6 +6,7 @@ loses what was on its way.
 """
 
 import asyncio
+import json
 import random
 from collections import deque
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from stream_gateway.sources.base import Listener, Source
 NAME = "my-project"
 PAGE = 3
 
+Piece = str | tuple[str, int]
+"""Text, or a part: its type, and a number that its data holds."""
+
 
 async def wander(dice: random.Random) -> None:
     """Lets others run for a while."""
@@ -28,13 +32,35 @@ async def wander(dice: random.Random) -> None:
         await asyncio.sleep(0)
 
 
+@dataclass(frozen=True)
+class Said:
+    """A message. `id`: of a reply, the reply's."""
+
+    id: str
+    content: str
+    is_reply: bool = False
+
+
+@dataclass
+class Reply:
+    """A reply in progress: its chunks, numbered from 0."""
+
+    id: str
+    chunks: list[Piece] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(chunk for chunk in self.chunks if isinstance(chunk, str))
+
+
 @dataclass
 class Session:
     """The one session of the model."""
 
     epoch: str
-    messages: list[str] = field(default_factory=list)
+    messages: list[Said] = field(default_factory=list)
     title: str = ""
+    reply: Reply | None = None
 
     @property
     def head(self) -> Position:
@@ -64,31 +90,76 @@ class Server(Source):
     def append(self, count: int) -> None:
         session = self.session = self.session or Session(self._next_epoch())
         for _ in range(count):
-            self._said += 1
-            session.messages.append(f"said {self._said}")
-            self._publish("user", f'{{"sequence":{len(session.messages)},"content":"said {self._said}"}}')
+            number = self._next()
+            session.messages.append(Said(f"m{number}", f"said {number}"))
+            about = {"sequence": len(session.messages), "id": f"m{number}", "content": f"said {number}"}
+            self._publish("user", json.dumps(about))
+
+    def begin(self) -> None:
+        """A reply begins, unless one is being written."""
+        if self.session and not self.session.reply:
+            self.session.reply = Reply(f"r{self._next()}")
+            self._publish("start", json.dumps({"replyId": self.session.reply.id, "author": "a", "model": "m"}))
+
+    def write(self, count: int) -> None:
+        """So many more chunks of the reply, most of them text."""
+        reply = self.session.reply if self.session else None
+        for _ in range(count if reply else 0):
+            assert reply
+            number = self._next()
+            place = {"replyId": reply.id, "from": len(reply.chunks), "to": len(reply.chunks) + 1}
+            if self._dice.random() < 0.25:
+                reply.chunks.append(("tool", number))
+                self._publish("part", json.dumps({"type": "tool", "data": {"n": number}, **place}))
+            else:
+                reply.chunks.append(f"word{number} ")
+                self._publish("chunk", json.dumps({"content": f"word{number} ", **place}))
+
+    def finish(self) -> None:
+        """The reply becomes a message; nothing does, if nothing was said."""
+        session = self.session
+        if session is None or session.reply is None:
+            return
+        reply, session.reply = session.reply, None
+        if not reply.chunks:
+            self._publish("complete", json.dumps({"replyId": reply.id}))
+            return
+        session.messages.append(Said(reply.id, reply.text, is_reply=True))
+        about = {"replyId": reply.id, "sequence": len(session.messages), "id": reply.id, "content": reply.text}
+        self._publish("complete", json.dumps(about))
 
     def clear(self) -> None:
         if self.session:
+            self._abandon()
             self.session = Session(self._next_epoch(), title=self.session.title)
             self._publish("clear", "{}")
 
     def truncate(self, remove: int) -> None:
         if self.session and self.session.messages:
+            self._abandon()
             keep = max(0, len(self.session.messages) - remove)
             self.session = Session(self._next_epoch(), self.session.messages[:keep], self.session.title)
             self._publish("truncate", f'{{"keep":{keep}}}')
 
     def delete(self) -> None:
         if self.session:
+            self._abandon()
             self._publish("deleted", "{}")
             self.session = None
 
     def rename(self) -> None:
         if self.session:
-            self._said += 1
-            self.session.title = f"title {self._said}"
+            self.session.title = f"title {self._next()}"
             self._publish("updated", f'{{"name":"{NAME}","title":"{self.session.title}","titleSource":"user"}}')
+
+    def _abandon(self) -> None:
+        if self.session and self.session.reply:
+            self._publish("complete", json.dumps({"replyId": self.session.reply.id}))
+            self.session.reply = None
+
+    def _next(self) -> int:
+        self._said += 1
+        return self._said
 
     def _next_epoch(self) -> str:
         self._epochs += 1
@@ -98,16 +169,20 @@ class Server(Source):
 
     async def get_snapshot(self, session: str, *, tail: int = 0) -> api.GetSnapshotResponse:
         del tail
-        found = await self.get_session(session)
-        return api.GetSnapshotResponse(session=found, position=found.position)
+        await wander(self._dice)
+        answer = api.GetSnapshotResponse(session=self._describe(session), position=str(self.head))
+        reply = self.session.reply if self.session else None
+        if reply:
+            chunks = [_chunk(piece) for piece in reply.chunks]
+            answer.reply.CopyFrom(
+                api.ReplySnapshot(id=reply.id, author="a", model="m", chunks=chunks, next_chunk=len(chunks))
+            )
+        await wander(self._dice)
+        return answer
 
     async def get_session(self, name: str) -> model.Session:
         await wander(self._dice)
-        if self.session is None:
-            raise NotFoundError("gone", reason="SESSION_NOT_FOUND", code=StatusCode.NOT_FOUND)
-        answer = model.Session(
-            name=name, title=self.session.title, title_source=model.TITLE_SOURCE_USER, position=str(self.head)
-        )
+        answer = self._describe(name)
         await wander(self._dice)
         return answer
 
@@ -124,14 +199,26 @@ class Server(Source):
         first = after.sequence
         answer = api.ListMessagesResponse(
             messages=[
-                model.Message(id=str(number), sequence=number, role=model.ROLE_USER, content=content)
-                for number, content in enumerate(self.session.messages[first : first + PAGE], first + 1)
+                model.Message(
+                    id=said.id,
+                    sequence=number,
+                    role=model.ROLE_ASSISTANT if said.is_reply else model.ROLE_USER,
+                    content=said.content,
+                )
+                for number, said in enumerate(self.session.messages[first : first + PAGE], first + 1)
             ],
             next_page_token="more" if first + PAGE < len(self.session.messages) else "",
             position=str(self.head),
         )
         await wander(self._dice)
         return answer
+
+    def _describe(self, name: str) -> model.Session:
+        if self.session is None:
+            raise NotFoundError("gone", reason="SESSION_NOT_FOUND", code=StatusCode.NOT_FOUND)
+        return model.Session(
+            name=name, title=self.session.title, title_source=model.TITLE_SOURCE_USER, position=str(self.head)
+        )
 
     # The source
 
@@ -154,6 +241,10 @@ class Server(Source):
         """The connection is there again."""
         self._connected.set()
         self._news.set()
+
+    def lose(self) -> None:
+        """The chunks that are on their way are lost, and nothing says so."""
+        self._wire = deque(item for item in self._wire if item[1] is None or b'"from"' not in item[1])
 
     async def run(self, listener: Listener) -> None:
         self._connected.set()
@@ -182,3 +273,9 @@ class Server(Source):
         if NAME in self._taken:
             self._wire.append((NAME, compose(kind, payload, 1, self.head)))
             self._news.set()
+
+
+def _chunk(piece: Piece) -> model.Chunk:
+    if isinstance(piece, str):
+        return model.Chunk(text=piece)
+    return model.Chunk(part=model.Part(type=piece[0], data=json.dumps({"n": piece[1]})))

@@ -1,7 +1,10 @@
 """The ring: bounded, encoded once, and honest about what it no longer holds."""
 
+from stream_gateway import wire
+from stream_gateway.budget import Budget
+from stream_gateway.frames import Frame
 from stream_gateway.position import Position
-from stream_gateway.ring import Budget, Frame, Ring
+from stream_gateway.ring import FRAME_OVERHEAD_BYTES, Ring
 
 EPOCH = "m3abcd0000"
 
@@ -15,7 +18,7 @@ def message(sequence: int, size: int = 1) -> Frame:
 
 
 def ring_of(*frames: Frame, budget: Budget | None = None, max_frames: int = 100, max_bytes: int = 10_000) -> Ring:
-    ring = Ring(budget or Budget(), max_frames=max_frames, max_bytes=max_bytes)
+    ring = Ring(budget or Budget(), lambda: b"reset", max_frames=max_frames, max_bytes=max_bytes)
     ring.rebase(at(0))
     for frame in frames:
         ring.append(frame)
@@ -25,7 +28,7 @@ def ring_of(*frames: Frame, budget: Budget | None = None, max_frames: int = 100,
 def test_whoever_is_behind_gets_all_since_its_cursor_in_one_piece() -> None:
     ring = ring_of(message(1), message(2), message(3))
 
-    assert ring.read(1) == (b"<2><3>", 3)
+    assert ring.read(1) == (wire.chunk(b"<2><3>"), 3)
 
 
 def test_viewers_at_the_same_place_get_the_very_same_bytes() -> None:
@@ -39,7 +42,7 @@ def test_a_long_backlog_is_read_in_pieces_of_a_comfortable_size() -> None:
 
     data, cursor = ring.read(0)
 
-    assert (len(data), cursor) == (200_000, 1)
+    assert (data, cursor) == (wire.chunk(message(1, 200_000).data), 1)
 
 
 def test_the_oldest_frames_go_when_there_are_too_many() -> None:
@@ -47,11 +50,11 @@ def test_the_oldest_frames_go_when_there_are_too_many() -> None:
 
     assert not ring.holds(1)
     assert ring.holds(2)
-    assert ring.read(2) == (b"<3><4><5>", 5)
+    assert ring.read(2) == (wire.chunk(b"<3><4><5>"), 5)
 
 
 def test_the_oldest_frames_go_when_they_are_too_large() -> None:
-    ring = ring_of(message(1, 600), message(2, 600), max_bytes=1000)
+    ring = ring_of(message(1, 600), message(2, 600), max_bytes=1000 + FRAME_OVERHEAD_BYTES)
 
     assert not ring.holds(0)
 
@@ -63,12 +66,12 @@ def test_a_frame_above_the_bound_is_held_alone() -> None:
 
 
 def test_all_rings_together_keep_the_bound_of_the_process() -> None:
-    budget = Budget(1000)
+    budget = Budget(1000 + 3 * FRAME_OVERHEAD_BYTES)
     rings = [ring_of(message(1, 300), budget=budget) for _ in range(3)]
 
     rings[0].append(message(2, 300))
 
-    assert budget.used <= 1000
+    assert budget.used <= budget.limit
     assert rings[0].holds(1)
     assert not rings[0].holds(0)
 

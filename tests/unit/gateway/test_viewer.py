@@ -1,25 +1,23 @@
 """A viewer: gets everything in order, at its own pace, at nobody else's cost."""
 
-import asyncio
+import time
 
-from stream_gateway.ring import Budget, Frame, Ring
-from support.asgi_socket import opened
+from stream_gateway import wire
+from stream_gateway.budget import Budget
+from stream_gateway.frames import Frame
+from stream_gateway.ring import Ring
+from stream_gateway.viewer import Viewer
+from support.viewer_socket import Socket, opened
 
 
 def new_ring(max_frames: int = 100) -> Ring:
-    return Ring(Budget(), max_frames=max_frames)
+    return Ring(Budget(), lambda: b"reset\n\n", max_frames=max_frames)
 
 
-async def settle() -> None:
-    """Lets every task that can run do so."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-async def test_what_a_ring_gets_is_written_without_a_task_switch() -> None:
-    viewer, socket = await opened()
+def test_what_a_ring_gets_is_written_without_a_task_switch() -> None:
+    viewer, socket = opened()
     ring = new_ring()
-    viewer.follow(ring, lambda: b"reset\n\n")
+    viewer.follow(ring)
 
     ring.append(Frame(b"one\n\n"))
     viewer.pump()
@@ -27,11 +25,11 @@ async def test_what_a_ring_gets_is_written_without_a_task_switch() -> None:
     assert socket.frames == [b"retry: 1", b"one"]
 
 
-async def test_what_was_in_the_ring_before_is_not_written() -> None:
-    viewer, socket = await opened()
+def test_what_was_in_the_ring_before_is_not_written() -> None:
+    viewer, socket = opened()
     ring = new_ring()
     ring.append(Frame(b"old\n\n"))
-    viewer.follow(ring, lambda: b"reset\n\n")
+    viewer.follow(ring)
 
     ring.append(Frame(b"new\n\n"))
     viewer.pump()
@@ -39,42 +37,40 @@ async def test_what_was_in_the_ring_before_is_not_written() -> None:
     assert socket.frames == [b"retry: 1", b"new"]
 
 
-async def test_a_full_socket_gets_the_rest_when_it_drains_in_order() -> None:
-    viewer, socket = await opened()
+def test_a_full_socket_gets_the_rest_when_it_drains_in_order() -> None:
+    viewer, socket = opened()
     ring = new_ring()
-    viewer.follow(ring, lambda: b"reset\n\n")
+    viewer.follow(ring)
     socket.fill()
     for number in range(5):
         ring.append(Frame(f"{number}\n\n".encode()))
         viewer.pump()
 
     socket.drain()
-    await settle()
 
     assert socket.frames == [b"retry: 1", b"0", b"1", b"2", b"3", b"4"]
 
 
-async def test_a_viewer_that_fell_off_the_ring_is_reset_and_goes_on() -> None:
-    viewer, socket = await opened()
+def test_a_viewer_that_fell_off_the_ring_is_reset_and_goes_on() -> None:
+    viewer, socket = opened()
     ring = new_ring(max_frames=2)
-    viewer.follow(ring, lambda: b"reset\n\n")
+    viewer.follow(ring)
     socket.fill()
     for number in range(5):
         ring.append(Frame(f"{number}\n\n".encode()))
         viewer.pump()
 
     socket.drain()
-    await settle()
     ring.append(Frame(b"5\n\n"))
     viewer.pump()
 
     assert socket.frames == [b"retry: 1", b"0", b"reset", b"5"]
 
 
-async def test_what_a_viewer_is_told_itself_comes_before_its_ring() -> None:
-    viewer, socket = await opened()
+def test_what_a_viewer_is_told_itself_comes_before_its_ring() -> None:
+    viewer, socket = opened()
     ring = new_ring()
-    viewer.follow(ring, lambda: b"reset\n\n")
+    viewer.follow(ring)
     ring.append(Frame(b"later\n\n"))
 
     viewer.say(b"first\n\n")
@@ -82,22 +78,21 @@ async def test_what_a_viewer_is_told_itself_comes_before_its_ring() -> None:
     assert socket.frames == [b"retry: 1", b"first", b"later"]
 
 
-async def test_a_finished_viewer_gets_all_it_is_owed_and_then_the_end() -> None:
-    viewer, socket = await opened()
+def test_a_finished_viewer_gets_all_it_is_owed_and_then_the_end() -> None:
+    viewer, socket = opened()
     socket.fill()
     viewer.say(b"one\n\n")
     viewer.say(b"two\n\n")
     viewer.finish(b"bye\n\n")
 
     socket.drain()
-    await settle()
 
     assert socket.frames == [b"retry: 1", b"one", b"two", b"bye"]
     assert socket.ended
 
 
-async def test_nothing_is_written_after_the_end() -> None:
-    viewer, socket = await opened()
+def test_nothing_is_written_after_the_end() -> None:
+    viewer, socket = opened()
     viewer.finish(b"bye\n\n")
 
     viewer.say(b"more\n\n")
@@ -106,45 +101,93 @@ async def test_nothing_is_written_after_the_end() -> None:
     assert socket.frames == [b"retry: 1", b"bye"]
 
 
-async def test_a_stuck_viewer_says_for_how_long() -> None:
-    viewer, socket = await opened()
+def test_a_stuck_viewer_says_for_how_long() -> None:
+    viewer, socket = opened()
     socket.fill()
     viewer.say(b"one\n\n")
-    now = asyncio.get_running_loop().time()
+    now = time.monotonic()
 
     assert viewer.stuck_for(now + 11) > 10
-    await viewer.close()
 
 
-async def test_a_heartbeat_is_not_added_to_a_full_socket() -> None:
-    viewer, socket = await opened()
+def test_a_heartbeat_is_not_added_to_a_full_socket() -> None:
+    viewer, socket = opened()
     socket.fill()
     viewer.say(b"one\n\n")
     viewer.heartbeat()
 
     socket.drain()
-    await settle()
 
     assert socket.frames == [b"retry: 1", b"one"]
 
 
-async def test_a_viewer_that_takes_nothing_of_its_own_is_disconnected() -> None:
-    viewer, socket = await opened()
+def test_a_viewer_that_takes_nothing_of_its_own_is_disconnected() -> None:
+    viewer, socket = opened()
     socket.fill()
     for _ in range(12):
         viewer.say(b"x" * 1024 * 1024)
 
     assert socket.aborted
-    await viewer.close()
 
 
-async def test_closing_ends_a_write_that_waits() -> None:
-    viewer, socket = await opened()
+def test_whoever_takes_a_little_now_and_then_is_not_stuck() -> None:
+    viewer, socket = opened()
     socket.fill()
     viewer.say(b"one\n\n")
+    now = time.monotonic()
+    viewer.stuck_for(now + 9)
 
-    await viewer.close()
+    socket.write(wire.chunk(b"as if part of it had been taken"))
+
+    assert viewer.stuck_for(now + 18) == 0
+    assert viewer.stuck_for(now + 29) == 11
+
+
+def test_what_came_while_the_socket_was_full_is_one_write_when_it_is_no_more() -> None:
+    viewer, socket = opened()
+    ring = new_ring()
+    viewer.follow(ring)
+    socket.fill()
+    viewer.say(b"one\n\n")
+    for number in range(5):
+        ring.append(Frame(f"{number}\n\n".encode()))
+        viewer.pump()
+    writes = socket.writes
+
     socket.drain()
-    await settle()
 
-    assert socket.frames == [b"retry: 1"]
+    assert socket.frames == [b"retry: 1", b"one", b"0", b"1", b"2", b"3", b"4"]
+    assert socket.writes == writes + 1
+
+
+def test_whoever_falls_off_the_ring_again_before_it_took_the_summary_is_disconnected() -> None:
+    viewer, socket = opened()
+    ring = new_ring(max_frames=2)
+    viewer.follow(ring)
+    socket.fill()
+    viewer.say(b"one\n\n")
+    for number in range(5):
+        ring.append(Frame(f"{number}\n\n".encode()))
+    socket.drain()
+    assert socket.frames[-1] == b"reset"
+    socket.fill()
+    viewer.say(b"two\n\n")
+    for number in range(5):
+        ring.append(Frame(f"{number}\n\n".encode()))
+
+    socket.drain()
+
+    assert socket.aborted
+
+
+def test_it_tells_once_that_it_has_gone() -> None:
+    gone: list[Viewer] = []
+    viewer = Viewer()
+    viewer.at_end(gone.append)
+    socket = Socket()
+    socket.abort()
+
+    viewer.open(socket, b"", b"retry: 1\n\n")
+    viewer.connection_lost(None)
+
+    assert gone == [viewer]

@@ -4,15 +4,18 @@ import json
 import time
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
+
+from ai_chat_client import rawjson
 
 from stream_gateway.position import Position
+from stream_gateway.reply import Beginning, Extension, Part, Piece, Told
 
 MAX_FOREIGN_BYTES: Final = 1024 * 1024
 
 
 class Kind(Enum):
-    """What an event does to the session's log."""
+    """What an event does to the session."""
 
     MESSAGE = auto()
     """One message is there: `user`, `message`, or `complete` with a message."""
@@ -22,12 +25,23 @@ class Kind(Enum):
     """Title, ttl or labels changed; the log did not."""
     DELETED = auto()
     """The session is gone."""
-    REPLY = auto()
-    """Something happened to the reply in progress; the log did not change."""
+    REPLY_BEGUN = auto()
+    """A reply begins: `start`."""
+    REPLY_EXTENDED = auto()
+    """The next chunk of the reply: `chunk`, `part`."""
+    REPLY_TOLD = auto()
+    """The reply in progress, whole: `snapshot`."""
+    REPLY_ENDED = auto()
+    """The reply ended and no message came of it: `complete` without a message."""
+    REMARK = auto()
+    """Something else of ours; the log did not change."""
     FOREIGN = auto()
     """chat.ai's own, to be passed on as it is."""
     FOREIGN_CHANGE = auto()
     """chat.ai's own, which says that the log will change: not passed on."""
+
+
+REPLY_KINDS: Final = frozenset({Kind.REPLY_BEGUN, Kind.REPLY_EXTENDED, Kind.REPLY_TOLD, Kind.REPLY_ENDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,7 @@ class Event:
     data      the JSON object as it came, UTF-8
     keep      of `truncate`: how many messages are left
     fingerprint  of `updated`: see `fingerprint`
+    reply_id  of a message: the reply that it may have become; of what happens to a reply: which
     """
 
     kind: Kind
@@ -46,6 +61,10 @@ class Event:
     data: bytes
     keep: int | None = None
     fingerprint: str | None = None
+    reply_id: str = ""
+    beginning: Beginning | None = None
+    extension: Extension | None = None
+    told: Told | None = None
 
 
 _KINDS: Final = {
@@ -57,6 +76,10 @@ _KINDS: Final = {
     "reset": Kind.NEW_LOG,
     "updated": Kind.UPDATED,
     "deleted": Kind.DELETED,
+    "start": Kind.REPLY_BEGUN,
+    "chunk": Kind.REPLY_EXTENDED,
+    "part": Kind.REPLY_EXTENDED,
+    "snapshot": Kind.REPLY_TOLD,
 }
 _FOREIGN_CHANGES: Final = frozenset({"user", "complete", "clear"})
 
@@ -69,37 +92,95 @@ def parse(data: bytes) -> Event | None:
         return None
     if not isinstance(body, dict) or not isinstance(body.get("type"), str):
         return None
-    kind_text = body["type"]
+    type_ = body["type"]
     if body.get("position") is None:
         if len(data) > MAX_FOREIGN_BYTES:
             return None
-        return Event(Kind.FOREIGN_CHANGE if kind_text in _FOREIGN_CHANGES else Kind.FOREIGN, kind_text, None, data)
+        return Event(Kind.FOREIGN_CHANGE if type_ in _FOREIGN_CHANGES else Kind.FOREIGN, type_, None, data)
     position = Position.parse(body["position"]) if isinstance(body["position"], str) else None
     if position is None or position.is_absent:
         return None
-    return _ours(kind_text, position, body.get("payload"), data)
+    payload = body.get("payload")
+    try:
+        return _ours(type_, position, payload if isinstance(payload, dict) else {}, data)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
 
 
-def _ours(kind_text: str, position: Position, payload: object, data: bytes) -> Event | None:
-    fields = payload if isinstance(payload, dict) else {}
-    kind = _KINDS.get(kind_text, Kind.REPLY)
-    keep = None
-    if kind is Kind.MESSAGE:
-        sequence = fields.get("sequence")
-        if isinstance(sequence, int) and sequence > 0:
-            position = position.at(sequence)
-        elif kind_text == "complete":
-            kind = Kind.REPLY
-        else:
-            return None
-    elif kind_text == "truncate":
-        keep = fields.get("keep")
-        if not isinstance(keep, int):
-            return None
-    shown = None
-    if kind is Kind.UPDATED:
-        shown = fingerprint(fields.get("title"), fields.get("titleSource"), fields.get("labels"))
-    return Event(kind, kind_text, position, data, keep, shown)
+def _ours(type_: str, position: Position, fields: dict[str, Any], data: bytes) -> Event:
+    """An event with a position; raises KeyError, TypeError or ValueError when it lacks what it must have."""
+    kind = _KINDS.get(type_, Kind.REMARK)
+    match kind:
+        case Kind.MESSAGE:
+            return _message(type_, position, fields, data)
+        case Kind.NEW_LOG:
+            keep = _number(fields["keep"]) if type_ == "truncate" else None
+            return Event(kind, type_, position, data, keep=keep)
+        case Kind.UPDATED:
+            shown = fingerprint(fields.get("title"), fields.get("titleSource"), fields.get("labels"))
+            return Event(kind, type_, position, data, fingerprint=shown)
+        case Kind.REPLY_BEGUN:
+            beginning = _beginning(fields)
+            return Event(kind, type_, position, data, reply_id=beginning.reply_id, beginning=beginning)
+        case Kind.REPLY_EXTENDED:
+            extension = _extension(type_, fields, data)
+            return Event(kind, type_, position, data, reply_id=extension.reply_id, extension=extension)
+        case Kind.REPLY_TOLD:
+            pieces = tuple(_piece(raw) for raw in rawjson.items(_payload(data)["chunks"]))
+            told = Told(_beginning(fields), pieces, _number(fields["next"]))
+            return Event(kind, type_, position, data, reply_id=told.beginning.reply_id, told=told)
+        case _:
+            return Event(kind, type_, position, data)
+
+
+def _message(type_: str, position: Position, fields: dict[str, Any], data: bytes) -> Event:
+    sequence = fields.get("sequence")
+    if type_ == "complete":
+        reply_id = _text(fields["replyId"])
+        if sequence is None:
+            return Event(Kind.REPLY_ENDED, type_, position, data, reply_id=reply_id)
+    else:
+        reply_id = _text(fields.get("id", ""))
+    if _number(sequence) < 1:
+        raise ValueError("messages are counted from 1")
+    return Event(Kind.MESSAGE, type_, position.at(_number(sequence)), data, reply_id=reply_id)
+
+
+def _beginning(fields: dict[str, Any]) -> Beginning:
+    return Beginning(_text(fields["replyId"]), _text(fields.get("author", "")), _text(fields.get("model", "")))
+
+
+def _extension(type_: str, fields: dict[str, Any], data: bytes) -> Extension:
+    first, after = _number(fields["from"]), _number(fields["to"])
+    if not 0 <= first < after:
+        raise ValueError("no chunk is empty")
+    piece: Piece = _text(fields["content"]) if type_ == "chunk" else _part(_payload(data))
+    return Extension(_text(fields["replyId"]), first, after, piece)
+
+
+def _piece(raw: str) -> Piece:
+    return _text(json.loads(raw)) if raw.startswith('"') else _part(rawjson.members(raw))
+
+
+def _part(members: dict[str, str]) -> Part:
+    """A part as it was written: its numbers are not ours to round."""
+    return Part(f'{{"type":{members["type"]},"data":{members["data"]}}}')
+
+
+def _payload(data: bytes) -> dict[str, str]:
+    return rawjson.members(rawjson.members(data.decode())["payload"])
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("no number")
+    return value
 
 
 def compose(type_: str, payload: str, timestamp: int, position: Position | None = None) -> bytes:

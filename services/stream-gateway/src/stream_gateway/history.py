@@ -12,8 +12,9 @@ from aichat.session.v1 import session_service_pb2 as api
 
 from stream_gateway import metrics, sse
 from stream_gateway.events import compose, fingerprint, now_ms
+from stream_gateway.frames import Frame
 from stream_gateway.position import ABSENT, Position
-from stream_gateway.ring import Frame
+from stream_gateway.reply import Beginning, Part, Piece, Told, quote
 
 PAGE_SIZE: Final = 200
 PARALLEL: Final = 32
@@ -29,19 +30,32 @@ class LogChangedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A session at one moment: its head, and the frame that tells its description. No session: ABSENT and None."""
+    """A session at one moment: its head, the frame that tells its description, the reply in progress.
+
+    No session: ABSENT and nothing else.
+    """
 
     head: Position
     fingerprint: str = fingerprint()
     updated: Frame | None = None
+    reply: Told | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Messages in order, and the position of the last of them."""
+class Message:
+    """A message of the session's log, as it was read."""
 
-    frames: tuple[Frame, ...]
-    last: Position
+    id: str
+    position: Position
+    frame: Frame
+    json: str
+    timestamp: int
+
+    def as_end(self) -> Frame:
+        """The frame that tells it as the end of the reply of its id."""
+        payload = end_of_reply(self.id, self.json)
+        data = compose("complete", payload, self.timestamp, self.position)
+        return Frame(sse.encode(data, str(self.position)), self.position, advances=True)
 
 
 class Reader(Protocol):
@@ -76,9 +90,11 @@ class History:
             return Snapshot(ABSENT)
         session = response.session
         data = compose("updated", session_to_json(session), session.last_active_time.ToMilliseconds(), head)
-        frame = Frame(sse.encode(data, str(head)), head)
         return Snapshot(
-            head, fingerprint(session.title, _TITLE_SOURCES.get(session.title_source), dict(session.labels)), frame
+            head,
+            fingerprint(session.title, _TITLE_SOURCES.get(session.title_source), dict(session.labels)),
+            Frame(sse.encode(data, str(head)), head),
+            told(response.reply) if response.HasField("reply") else None,
         )
 
     async def touch(self, name: str) -> Position:
@@ -89,11 +105,11 @@ class History:
             return ABSENT
         return Position.parse(session.position) or ABSENT
 
-    async def after(self, name: str, position: Position) -> Page:
+    async def after(self, name: str, position: Position) -> tuple[Message, ...]:
         """The messages after a position of the session's log. Raises LogChangedError when it has another one by now."""
         return await self._once((name, position), lambda: self._read_after(name, position))
 
-    async def _read_after(self, name: str, position: Position) -> Page:
+    async def _read_after(self, name: str, position: Position) -> tuple[Message, ...]:
         try:
             response = await self._call(
                 "ListMessages",
@@ -101,12 +117,7 @@ class History:
             )
         except (NotFoundError, ConflictError) as error:
             raise LogChangedError from error
-        last = position
-        frames = []
-        for message in response.messages:
-            last = position.at(message.sequence)
-            frames.append(message_frame(message, last))
-        return Page(tuple(frames), last)
+        return tuple(_message(message, position.at(message.sequence)) for message in response.messages)
 
     async def _call(self, rpc: str, call: Callable[[], Awaitable[T]]) -> T:
         async with self._slots:
@@ -128,8 +139,32 @@ class History:
         return cast("T", await asyncio.shield(flight))
 
 
-def message_frame(message: model.Message, position: Position) -> Frame:
-    """The frame that tells a message, as session-svc publishes it."""
+def told(reply: api.ReplySnapshot) -> Told:
+    """A reply in progress, as session-svc tells it."""
+    pieces = tuple(piece_of(chunk) for chunk in reply.chunks)
+    return Told(Beginning(reply.id, reply.author, reply.model), pieces, reply.next_chunk)
+
+
+def piece_of(chunk: model.Chunk) -> Piece:
+    """A chunk of a reply. The text of a part's data is put in as it is; what is one line there stays one here."""
+    if chunk.WhichOneof("content") == "part":
+        return Part(f'{{"type":{quote(chunk.part.type)},"data":{one_line(chunk.part.data)}}}')
+    return chunk.text
+
+
+def one_line(json_text: str) -> str:
+    """JSON without the line breaks that may stand between its tokens, and nowhere else."""
+    return json_text.replace("\r", " ").replace("\n", " ")
+
+
+def end_of_reply(reply_id: str, message_json: str) -> str:
+    """The payload of `complete`: the message that a reply has become."""
+    return f'{{"replyId":{quote(reply_id)},{message_json[1:]}'
+
+
+def _message(message: model.Message, position: Position) -> Message:
     type_ = "user" if message.role == model.ROLE_USER else "message"
-    data = compose(type_, message_to_json(message), message.create_time.ToMilliseconds() or now_ms(), position)
-    return Frame(sse.encode(data, str(position)), position, advances=True)
+    json = message_to_json(message)
+    timestamp = message.create_time.ToMilliseconds() or now_ms()
+    frame = Frame(sse.encode(compose(type_, json, timestamp, position), str(position)), position, advances=True)
+    return Message(message.id, position, frame, json, timestamp)

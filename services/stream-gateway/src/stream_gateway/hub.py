@@ -1,59 +1,52 @@
-"""All viewers, all followed sessions, and what connects them."""
+"""All sessions that are followed, for all viewers, and what connects them."""
 
 import asyncio
-import contextlib
-import random
 import time
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from ai_chat_client.errors import AiChatError
 
-from stream_gateway import metrics, sse
-from stream_gateway.events import compose, now_ms, parse
-from stream_gateway.feed import Admitted, Behind, Feed, Start
-from stream_gateway.history import History, LogChangedError
+from stream_gateway import metrics
+from stream_gateway.audience import Audience
+from stream_gateway.budget import Budget
+from stream_gateway.events import Kind, parse
+from stream_gateway.feed import Feed, Urgency
+from stream_gateway.followed import FollowedSession
+from stream_gateway.history import History
+from stream_gateway.joining import Start, admit, bring
+from stream_gateway.notices import goodbye, status
+from stream_gateway.pace import Pace
 from stream_gateway.position import Position
 from stream_gateway.reach import EVENTS, Reach
-from stream_gateway.ring import Budget, Ring
 from stream_gateway.roster import Roster
+from stream_gateway.seats import MAX_VIEWERS, STUCK_SECONDS, Seats
 from stream_gateway.sources.base import Listener, Source
 from stream_gateway.tasks import Tasks
 from stream_gateway.viewer import Viewer
 
-HEARTBEAT_SECONDS: Final = 15
-STUCK_SECONDS: Final = 10.0
 LINGER_SECONDS: Final = 30.0
 MAX_LINGERING: Final = 1000
-MAX_VIEWERS: Final = 10_000
-RETRY_MS: Final = 2000
 TICK_SECONDS: Final = 1.0
-LAST_WORDS_SECONDS: Final = 1.0
 
-_STATES: Final = {True: "live", False: "lost"}
+_RECEIVED: Final = {kind: metrics.EVENTS_IN.labels(kind.name.lower()) for kind in Kind}
+_LIST_RECEIVED: Final = metrics.EVENTS_IN.labels("list")
 
 log = structlog.get_logger(__name__)
 
 
-class AtCapacityError(Exception):
-    """There are as many viewers as the process takes."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Channel:
+    """A session that is followed, and those who look at it."""
 
-
-@dataclass(slots=True)
-class _Seat:
-    """What a viewer takes part in. `second`: of the heartbeat's round, when it is this viewer's turn."""
-
-    second: int
-    feed: Feed | None = None
+    session: FollowedSession
+    audience: Audience
 
 
 class Hub(Listener):
     """Follows at the source what viewers look at, and tells each viewer what it has not seen yet.
 
-    A session is followed from its first viewer until `linger` seconds after its last. More than `max_viewers` at once
-    are refused. One timer sends heartbeats, each viewer's at a second of its own, disconnects viewers that took nothing
-    for `stuck_after` seconds, and drops what has lingered.
+    A session is followed from its first viewer until `linger` seconds after its last.
     """
 
     def __init__(
@@ -66,28 +59,23 @@ class Hub(Listener):
         max_viewers: int = MAX_VIEWERS,
         stuck_after: float = STUCK_SECONDS,
         tick: float = TICK_SECONDS,
+        budget: Budget | None = None,
     ) -> None:
         self._source = source
         self._history = history
         self._reach = reach
         self._linger = linger
-        self._max_viewers = max_viewers
-        self._stuck_after = stuck_after
         self._tick = tick
         self._tasks = Tasks()
-        self._budget = Budget()
-        self._seats: dict[Viewer, _Seat] = {}
-        self._feeds: dict[str, Feed] = {}
-        self._audiences: dict[Feed, set[Viewer]] = {}
+        self._budget = budget or Budget()
+        self._pace = Pace()
+        self._seats = Seats(max_viewers, stuck_after)
+        self._channels: dict[str, _Channel] = {}
+        self._names: dict[Audience, str] = {}
         self._lingering: dict[str, float] = {}
-        self._roster = Roster(Ring(self._budget))
-        self._list_audience: set[Viewer] = set()
-        self._news: set[Feed] = set()
-        self._list_news = False
-        self._flushing = False
-        self._empty = asyncio.Event()
-        self._empty.set()
-        reach.on_change = self._tell_all
+        self._roster = Roster(self._budget)
+        self._list_audience = Audience(self._roster.ring, self._pace)
+        reach.on_change = self._tell_reach
 
     @property
     def viewers(self) -> int:
@@ -103,225 +91,136 @@ class Hub(Listener):
         finally:
             await self._tasks.close()
 
+    async def drain(self, seconds: float) -> None:
+        """Sends everybody away, each at a random moment within `seconds`; returns when all have gone, or at the end."""
+        await self._seats.drain(seconds)
+
     # Viewers
 
     def enter(self, viewer: Viewer) -> None:
-        """Counts a viewer in, until `leave`. Raises AtCapacityError."""
-        if len(self._seats) >= self._max_viewers:
-            raise AtCapacityError
-        self._seats[viewer] = _Seat(random.randrange(HEARTBEAT_SECONDS))  # noqa: S311 - Spreads load only.
-        self._empty.clear()
-        metrics.VIEWERS.set(len(self._seats))
+        """Counts a viewer in, until its end. Raises AtCapacityError.
 
-    def leave(self, viewer: Viewer) -> None:
-        """Forgets a viewer. What nobody looks at any more is followed for a while yet."""
-        seat = self._seats.pop(viewer, None)
-        self._list_audience.discard(viewer)
-        if seat and seat.feed and (audience := self._audiences.get(seat.feed)) is not None:
-            audience.discard(viewer)
-            if not audience:
-                self._lingering[seat.feed.name] = time.monotonic() + self._linger
-                if len(self._lingering) > MAX_LINGERING:
-                    self._drop(self._feeds[next(iter(self._lingering))])
-        if not self._seats:
-            self._empty.set()
-        metrics.VIEWERS.set(len(self._seats))
+        What nobody looks at any more is followed for a while yet.
+        """
+        self._seats.take(viewer)
+        viewer.at_end(self._leave)
+
+    def _leave(self, viewer: Viewer) -> None:
+        audience = self._seats.leave(viewer)
+        self._list_audience.viewers.discard(viewer)
+        if audience is None:
+            return
+        audience.viewers.discard(viewer)
+        name = self._names.get(audience)
+        if name is not None and not audience.viewers:
+            self._lingering[name] = time.monotonic() + self._linger
+            if len(self._lingering) > MAX_LINGERING:
+                self._drop(next(iter(self._lingering)))
 
     def tell_status(self, viewer: Viewer) -> None:
         """Tells the viewer that sources are out of reach, if they are."""
         if not self._reach.complete:
-            viewer.say(_status(up=False))
+            viewer.say(status("lost"))
 
     def follow_list(self, viewer: Viewer) -> None:
-        """Tells the viewer each change of the list from now on.
-
-        One that is too slow for that gets `status` in place of what it missed: it lists again, as after any loss.
-        """
-        self._list_audience.add(viewer)
-        viewer.follow(self._roster.ring, lambda: _status(up=True))
+        """Tells the viewer each change of the list from now on."""
+        self._list_audience.viewers.add(viewer)
+        viewer.follow(self._roster.ring)
 
     async def head(self, viewer: Viewer, name: str) -> Position:
         """The head of the session, once it is followed and the head known."""
-        feed = self._feed_of(viewer, name)
-        await feed.known()
-        return feed.head
+        session = self._channel_of(viewer, name).session
+        await session.known()
+        return session.feed.head
 
-    async def follow_session(self, viewer: Viewer, name: str, start: Position | Start) -> None:
-        """Brings the viewer from `start` to the head, and then tells it what comes.
+    def follow_session(self, viewer: Viewer, name: str, start: Position | Start) -> None:
+        """Brings the viewer from `start` to the head, and then tells it what comes."""
+        session = self._channel_of(viewer, name).session
+        if not admit(viewer, session, start):
+            self._seats.bring(viewer, self._tasks.spawn(bring(viewer, session, start, self._history)))
 
-        Takes as long as it takes for the head to be known, and for session-svc to be within reach where needed.
-        """
-        feed = self._feed_of(viewer, name)
-        await feed.known()
-        verified = False
-        while True:
-            placement = feed.place(start, verified=verified)
-            if isinstance(placement, Admitted):
-                viewer.follow(feed.ring, lambda: feed.reset_frame().data)
-                if placement.first:
-                    viewer.say(placement.first)
-                return
-            if isinstance(placement, Behind):
-                start = await self._catch_up(viewer, feed, placement.after)
-            else:
-                await feed.verify()
-                verified = True
-
-    async def _catch_up(self, viewer: Viewer, feed: Feed, after: Position) -> Position:
-        try:
-            page = await self._history.after(feed.name, after)
-        except LogChangedError:
-            await feed.verify()
-            return after
-        except AiChatError as error:
-            log.debug("history_not_read", reason=error.reason)
-            await asyncio.sleep(random.uniform(0.1, 2.0))  # noqa: S311 - Spreads load only.
-            return after
-        if not page.frames:
-            # The feed knows of messages that session-svc does not: it has lost some, or the feed is wrong.
-            await feed.verify()
-            return after
-        for frame in page.frames:
-            viewer.say(frame.data)
-        await viewer.drained()
-        return page.last
-
-    def _feed_of(self, viewer: Viewer, name: str) -> Feed:
-        feed = self._feeds.get(name)
-        if feed is None:
-            feed = Feed(name, Ring(self._budget), self._history, self._tasks, self._has_news)
-            self._feeds[name] = feed
-            self._audiences[feed] = set()
-            self._source.follow(name)
-            metrics.FOLLOWED.set(len(self._feeds))
+    def _channel_of(self, viewer: Viewer, name: str) -> _Channel:
+        channel = self._channels.get(name)
+        if channel is None:
+            channel = self._channels[name] = self._follow(name)
         self._lingering.pop(name, None)
-        self._audiences[feed].add(viewer)
-        self._seats[viewer].feed = feed
-        return feed
+        self._seats.assign(viewer, channel.audience)
+        return channel
 
-    def _drop(self, feed: Feed) -> None:
-        del self._feeds[feed.name]
-        del self._audiences[feed]
-        self._lingering.pop(feed.name, None)
-        self._source.unfollow(feed.name)
-        feed.close()
-        metrics.FOLLOWED.set(len(self._feeds))
+    def _follow(self, name: str) -> _Channel:
+        def tell(urgency: Urgency) -> None:
+            audience.tell(urgency)
+
+        feed = Feed(self._budget, tell)
+        audience = Audience(feed.ring, self._pace)
+        session = FollowedSession(name, feed, self._history, self._tasks, lambda: self._break_off(name))
+        self._names[audience] = name
+        self._source.follow(name)
+        metrics.FOLLOWED.set(len(self._names))
+        return _Channel(session, audience)
+
+    def _drop(self, name: str) -> None:
+        channel = self._channels.pop(name)
+        del self._names[channel.audience]
+        self._lingering.pop(name, None)
+        self._source.unfollow(name)
+        channel.audience.close()
+        channel.session.close()
+        metrics.FOLLOWED.set(len(self._names))
+
+    def _break_off(self, name: str) -> None:
+        """Sends away whoever follows a session in which something went wrong: they come back to a new beginning."""
+        if (channel := self._channels.get(name)) is not None:
+            viewers = tuple(channel.audience.viewers)
+            self._drop(name)
+            for viewer in viewers:
+                viewer.finish(goodbye())
 
     # What the source says
 
     def subscribed(self, name: str) -> None:
-        if feed := self._feeds.get(name):
-            feed.suspect()
+        if channel := self._channels.get(name):
+            channel.session.subscribed()
 
     def event(self, name: str, data: bytes) -> None:
-        feed = self._feeds.get(name)
-        if feed is None:
+        channel = self._channels.get(name)
+        if channel is None:
             return
         event = parse(data)
         if event is None:
             metrics.EVENTS_BAD.inc()
             return
-        metrics.EVENTS_IN.labels(event.kind.name.lower()).inc()
-        feed.offer(event)
+        _RECEIVED[event.kind].inc()
+        channel.session.offer(event)
 
     def list_event(self, data: bytes) -> None:
-        metrics.EVENTS_IN.labels("list").inc()
+        _LIST_RECEIVED.inc()
         if self._roster.take(data):
-            self._has_list_news()
+            self._list_audience.tell(Urgency.NOW)
         else:
             metrics.EVENTS_BAD.inc()
 
     def source_up(self) -> None:
         # Up again without having been reported down: changes of the list may have been missed all the same.
         if self._reach.up[EVENTS] and self._reach.complete:
-            self._tell_all(up=True)
+            self._tell_reach(up=True)
         self._reach.report(EVENTS, up=True)
 
     def source_down(self) -> None:
         self._reach.report(EVENTS, up=False)
 
-    def _tell_all(self, *, up: bool) -> None:
-        log.info("sources", state=_STATES[up])
-        frame = _status(up=up)
-        for viewer in tuple(self._seats):
-            if viewer.is_open:
-                viewer.say(frame)
-
-    # Delivery
-
-    def _has_news(self, feed: Feed) -> None:
-        self._news.add(feed)
-        self._flush_soon()
-
-    def _has_list_news(self) -> None:
-        self._list_news = True
-        self._flush_soon()
-
-    def _flush_soon(self) -> None:
-        """Once per turn of the loop: what arrives together is written together."""
-        if not self._flushing:
-            self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flushing = False
-        news, self._news = self._news, set()
-        for feed in news:
-            audience = tuple(self._audiences.get(feed, ()))
-            for viewer in audience:
-                viewer.pump()
-            feed.ring.settle()
-            if feed.failed and feed in self._audiences:
-                self._drop(feed)
-                for viewer in audience:
-                    viewer.finish(_goodbye())
-        if self._list_news:
-            self._list_news = False
-            for viewer in tuple(self._list_audience):
-                viewer.pump()
-            self._roster.ring.settle()
+    def _tell_reach(self, *, up: bool) -> None:
+        state = "live" if up else "lost"
+        log.info("sources", state=state)
+        self._seats.tell_all(status(state))
 
     # Time
 
     async def _keep_time(self) -> None:
-        second = 0
         while True:
             await asyncio.sleep(self._tick)
-            second = (second + 1) % HEARTBEAT_SECONDS
+            self._seats.tick()
             now = time.monotonic()
-            for viewer, seat in tuple(self._seats.items()):
-                if viewer.stuck_for(now) > self._stuck_after:
-                    metrics.STUCK.inc()
-                    viewer.disconnect()
-                elif seat.second == second:
-                    viewer.heartbeat()
             for name in [name for name, until in self._lingering.items() if until <= now]:
-                self._drop(self._feeds[name])
+                self._drop(name)
             metrics.TALLY.publish()
-
-    async def drain(self, seconds: float) -> None:
-        """Sends everybody away, each at a random moment within `seconds`; returns when all have gone, or at the end."""
-        start = time.monotonic()
-        leaving = list(self._seats)
-        moments = sorted(random.uniform(0, seconds) for _ in leaving)  # noqa: S311 - Spreads load only.
-        for moment, viewer in zip(moments, leaving, strict=True):
-            if await self._is_empty_within(start + moment - time.monotonic()):
-                return
-            viewer.finish(_goodbye())
-        if not await self._is_empty_within(LAST_WORDS_SECONDS):
-            for viewer in tuple(self._seats):
-                viewer.disconnect()
-
-    async def _is_empty_within(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, seconds)):
-                await self._empty.wait()
-        return self._empty.is_set()
-
-
-def _status(*, up: bool) -> bytes:
-    return sse.encode(compose("status", f'{{"state":"{_STATES[up]}"}}', now_ms()))
-
-
-def _goodbye() -> bytes:
-    return sse.opening(random.randint(500, 5000))  # noqa: S311 - Spreads load only.

@@ -1,20 +1,8 @@
 """What is known of one session's log, and whether an event is the next one of it."""
 
-from enum import Enum, auto
-
-from stream_gateway.events import Event, Kind
+from stream_gateway.events import REPLY_KINDS, Event, Kind
 from stream_gateway.position import ABSENT, Position, is_newer
-
-
-class Verdict(Enum):
-    """How an event relates to what is known."""
-
-    NEXT = auto()
-    """Nothing is missing before it."""
-    KNOWN = auto()
-    """It is part of what is known, or of a log that has been given up."""
-    HOLE = auto()
-    """Something before it was missed."""
+from stream_gateway.verdict import Verdict
 
 
 class Log:
@@ -37,7 +25,7 @@ class Log:
             case Kind.DELETED:
                 return Verdict.KNOWN if self.head.is_absent else Verdict.NEXT
             case _:
-                return self._judge_remark(position)
+                return self._judge_remark(event.kind, position)
 
     def _judge_message(self, position: Position) -> Verdict:
         if position.epoch == self.head.epoch:
@@ -54,8 +42,10 @@ class Log:
             return Verdict.HOLE
         return Verdict.NEXT
 
-    def _judge_remark(self, position: Position) -> Verdict:
+    def _judge_remark(self, kind: Kind, position: Position) -> Verdict:
         if position.epoch == self.head.epoch:
+            if kind in REPLY_KINDS and position.sequence < self.head.sequence:
+                return Verdict.KNOWN  # Said before something that has been read since, with all that came of it.
             return Verdict.HOLE if position.sequence > self.head.sequence else Verdict.NEXT
         return Verdict.NEXT if self.head.is_absent and position.sequence == 0 else Verdict.HOLE
 

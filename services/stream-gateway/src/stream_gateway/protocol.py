@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,9 +12,12 @@ from aichat_runtime.settings import is_loopback
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stream_gateway import metrics
+from stream_gateway.viewer import Viewer
 
-ABORT: Final = "stream_gateway.abort"
-"""The key of the scope's extensions under which the server says how to drop a connection."""
+TAKE_OVER: Final = "stream_gateway.take_over"
+"""The key of the scope's extensions under which the server gives its connection away: a TakeOver."""
+TakeOver = Callable[[Viewer], asyncio.Transport]
+"""Makes a viewer the connection's protocol, and returns its transport."""
 MAX_CONNECTIONS: Final = 12_000
 MAX_CONNECTIONS_PER_PEER: Final = 2_000
 HEAD_SECONDS: Final = 10.0
@@ -28,7 +32,7 @@ peers = OpenLimit(MAX_CONNECTIONS_PER_PEER)
 class GatewayProtocol(HttpToolsProtocol):
     """Refuses connections beyond what the process takes, and heads that are too large or too slow.
 
-    A route may drop its connection: a peer that reads nothing would keep one open that is only closed.
+    A route may take over its connection, as servers have it for WebSockets.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -68,7 +72,7 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = 0
-        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
+        self.scope["extensions"] = {TAKE_OVER: {"call": self._hand_over}}
 
     def on_headers_complete(self) -> None:
         """Has the request answered, once its head is there."""
@@ -88,6 +92,21 @@ class GatewayProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, "INVALID_FIELD", msg)
+
+    def _hand_over(self, viewer: Viewer) -> asyncio.Transport:
+        """Makes `viewer` the connection's protocol. Uvicorn forgets the connection and all that it knew of it."""
+        transport = self.transport
+        self.connections.discard(self)
+        self.cycle.disconnected = True  # To uvicorn: the route has nothing to answer any more.
+        if self._peer is not None:
+            viewer.at_end(partial(_leave, self._peer))
+            self._peer = None
+        transport.set_protocol(viewer)
+        transport.resume_reading()  # A pipelined request may have stopped it, and the end would not be noticed.
+        # Nothing may be left that refers to itself: thousands of those are long in collecting.
+        self.cycle = self.scope = self.headers = self.parser = None  # type: ignore[assignment]  # As uvicorn does.
+        self.pipeline.clear()
+        return transport
 
     def _count(self) -> bool:
         host = self.client[0] if self.client else ""
@@ -126,6 +145,11 @@ class GatewayProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + b"\r\n" + body)
         self.transport.close()
+
+
+def _leave(peer: str, viewer: Viewer) -> None:
+    del viewer
+    peers.close(peer)
 
 
 _TOO_LARGE: Final = f"the head of a request has at most {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} fields"

@@ -1,47 +1,37 @@
 """The recent frames of one session, encoded once, read by any number of cursors."""
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
+from stream_gateway import wire
+from stream_gateway.budget import Budget
+from stream_gateway.frames import Frame, merged
 from stream_gateway.position import Position
 
-MAX_FRAMES: Final = 512
+MAX_FRAMES: Final = 2048
 MAX_BYTES: Final = 4 * 1024 * 1024
-BATCH_BYTES: Final = 256 * 1024
-PROCESS_BYTES: Final = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One event as bytes.
-
-    position  the head after it; None: not worth repeating to whoever resumes
-    advances  whether it moved the head
-    """
-
-    data: bytes
-    position: Position | None = None
-    advances: bool = False
-
-
-class Budget:
-    """How many bytes all rings of the process may hold together."""
-
-    def __init__(self, limit: int = PROCESS_BYTES) -> None:
-        self.limit = limit
-        self.used = 0
-
-    @property
-    def exceeded(self) -> bool:
-        """Whether rings have to let go of frames."""
-        return self.used > self.limit
+BATCH_BYTES: Final = 64 * 1024
+FRAME_OVERHEAD_BYTES: Final = 256
+MAX_BATCHES: Final = 16
 
 
 class Ring:
-    """Frames by number, the oldest dropped as new ones come. A cursor is the number of the frame to read next."""
+    """Frames by number, the oldest dropped as new ones come. A cursor is the number of the frame to read next.
 
-    def __init__(self, budget: Budget, *, max_frames: int = MAX_FRAMES, max_bytes: int = MAX_BYTES) -> None:
+    `summary()`: what to tell whoever missed frames that were dropped, before it goes on at the end.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        summary: Callable[[], bytes],
+        *,
+        max_frames: int = MAX_FRAMES,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self.summary = summary
         self._frames: deque[Frame] = deque()
         self._budget = budget
         self._max_frames = max_frames
@@ -50,12 +40,15 @@ class Ring:
         self._start = 0
         self._floor: Position | None = None
         self._floor_cursor = 0
-        self._batch: tuple[int, int, bytes, int] | None = None
+        self._batches: dict[int, tuple[bytes, int]] = {}
+        self._unsettled_bytes = 0
+        self.end = 0
+        """The cursor of whoever has seen everything."""
 
     @property
-    def end(self) -> int:
-        """The cursor of whoever has seen everything."""
-        return self._start + len(self._frames)
+    def is_pressing(self) -> bool:
+        """Whether so much came since it was settled that even those who keep up might miss what will be dropped."""
+        return self._unsettled_bytes > self._max_bytes // 4
 
     def holds(self, cursor: int) -> bool:
         """Whether nothing after `cursor` has been dropped."""
@@ -64,8 +57,12 @@ class Ring:
     def append(self, frame: Frame) -> None:
         """Adds a frame; drops old ones, but never this one, until the bounds are kept."""
         self._frames.append(frame)
-        self._bytes += len(frame.data)
-        self._budget.used += len(frame.data)
+        self.end += 1
+        size = _size(frame)
+        self._bytes += size
+        self._budget.used += size
+        self._unsettled_bytes += max(size, self._max_bytes // self._max_frames)
+        self._batches.clear()
         while len(self._frames) > 1 and (
             len(self._frames) > self._max_frames or self._bytes > self._max_bytes or self._budget.exceeded
         ):
@@ -93,24 +90,20 @@ class Ring:
     def read(self, cursor: int) -> tuple[bytes, int]:
         """The frames from `cursor`, which it holds, up to a comfortable write; and the cursor after them.
 
-        Viewers mostly stand at the same place, so the last answer is kept until `settle`.
+        They come as one HTTP chunk, texts of one reply that follow one another merged. Viewers mostly stand at the same
+        place, so answers are kept until `settle`.
         """
-        if self._batch and self._batch[0] == cursor and self._batch[1] == self.end:
-            return self._batch[2], self._batch[3]
-        parts: list[bytes] = []
-        size = 0
-        index = cursor - self._start
-        while index < len(self._frames) and (not parts or size + len(self._frames[index].data) <= BATCH_BYTES):
-            parts.append(self._frames[index].data)
-            size += len(parts[-1])
-            index += 1
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._batch = (cursor, self.end, data, self._start + index)
-        return data, self._start + index
+        batch = self._batches.get(cursor)
+        if batch is None:
+            batch = self._read(cursor)
+            if len(self._batches) < MAX_BATCHES:
+                self._batches[cursor] = batch
+        return batch
 
     def settle(self) -> None:
         """Says that those who keep up have read everything."""
-        self._batch = None
+        self._unsettled_bytes = 0
+        self._batches.clear()
 
     def clear(self) -> None:
         """Lets go of everything."""
@@ -118,11 +111,33 @@ class Ring:
         while self._frames:
             self._drop()
 
+    def _read(self, cursor: int) -> tuple[bytes, int]:
+        runs: list[list[Frame]] = []
+        size = 0
+        for frame in islice(self._frames, cursor - self._start, None):
+            if size and size + len(frame.data) > BATCH_BYTES:
+                break
+            size += len(frame.data)
+            cursor += 1
+            if runs and frame.continues(runs[-1][-1]):
+                runs[-1].append(frame)
+            else:
+                runs.append([frame])
+        return wire.chunk(b"".join(map(merged, runs))), cursor
+
     def _drop(self) -> None:
         frame = self._frames.popleft()
         self._start += 1
-        self._bytes -= len(frame.data)
-        self._budget.used -= len(frame.data)
+        size = _size(frame)
+        self._bytes -= size
+        self._budget.used -= size
         floor = self._floor
         if frame.position and floor and self._start > self._floor_cursor and frame.position.epoch == floor.epoch:
             self._floor = floor.at(max(floor.sequence, frame.position.sequence))
+
+
+def _size(frame: Frame) -> int:
+    """What a frame costs, roughly: text that may be merged is held twice."""
+    extension = frame.extension
+    text = len(extension.piece) if extension is not None and isinstance(extension.piece, str) else 0
+    return FRAME_OVERHEAD_BYTES + len(frame.data) + text

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Final
 
 import structlog
@@ -12,10 +11,13 @@ from ai_chat_client import AsyncClient, context
 from ai_chat_client.errors import AiChatError, NotAllowedError, NotFoundError
 
 from stream_gateway import metrics
+from stream_gateway.audience import Audience
+from stream_gateway.budget import Budget
+from stream_gateway.feed import Urgency
 from stream_gateway.notices import goodbye, status
-from stream_gateway.ring import Budget, Ring
+from stream_gateway.pace import Pace
 from stream_gateway.roster import Roster
-from stream_gateway.sources.grpc import list_event
+from stream_gateway.sources.watched import list_event
 from stream_gateway.tasks import Tasks
 from stream_gateway.viewer import Viewer
 
@@ -35,38 +37,38 @@ class TooManyTokensError(Exception):
 class Watch:
     """One token's watch, and the viewers who came with that token."""
 
-    def __init__(self, token: str, ring: Ring) -> None:
+    def __init__(self, token: str, budget: Budget) -> None:
         self.token = token
-        self.roster = Roster(ring)
+        self.roster = Roster(budget)
+        self.listeners = Audience(self.roster.ring, Pace())
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self.visits = 0
         self.viewers: dict[Viewer, str | None] = {}
-        self.listeners: set[Viewer] = set()
         self.last_words: bytes | None = None
         """What ended it says to its viewers; None: it goes on."""
 
     def admit(self, viewer: Viewer, name: str | None) -> None:
         """Has the viewer's stream, of session `name` or of the list alone, end with the watch, which may have ended."""
         self.viewers[viewer] = name
+        viewer.at_end(self._leave)
         if self.last_words is not None:
             viewer.finish(self.last_words)
 
     def follow_list(self, viewer: Viewer) -> None:
         """Tells the viewer each change of what its token may see; one that is too slow is told to list again."""
-        self.listeners.add(viewer)
-        viewer.follow(self.roster.ring, lambda: status("live"))
-
-    def leave(self, viewer: Viewer) -> None:
-        """Forgets a viewer."""
-        self.viewers.pop(viewer, None)
-        self.listeners.discard(viewer)
+        self.listeners.viewers.add(viewer)
+        viewer.follow(self.roster.ring)
 
     def end(self, last_words: bytes) -> None:
         """Ends the streams of all its viewers."""
         self.last_words = last_words
         for viewer in tuple(self.viewers):
             viewer.finish(last_words)
+
+    def _leave(self, viewer: Viewer) -> None:
+        self.viewers.pop(viewer, None)
+        self.listeners.viewers.discard(viewer)
 
 
 class Watches:
@@ -85,7 +87,6 @@ class Watches:
         self._budget = Budget(LIST_BYTES)
         self._watches: dict[str, Watch] = {}
         self._lingering: OrderedDict[str, float] = OrderedDict()
-        self._news: set[Watch] = set()
         self._slots = asyncio.Semaphore(PARALLEL)
 
     async def run(self) -> None:
@@ -99,18 +100,13 @@ class Watches:
         finally:
             await self._tasks.close()
 
-    @contextlib.contextmanager
-    def visit(self, token: str) -> Iterator[Watch]:
-        """The token's watch, kept at least as long as the block. Raises TooManyTokensError."""
+    def visit(self, token: str, viewer: Viewer) -> Watch:
+        """The token's watch, kept at least until the viewer's end. Raises TooManyTokensError."""
         watch = self._watches.get(token) or self._begin(token)
         watch.visits += 1
         self._lingering.pop(token, None)
-        try:
-            yield watch
-        finally:
-            watch.visits -= 1
-            if not watch.visits and self._watches.get(token) is watch:
-                self._lingering[token] = time.monotonic() + self._linger
+        viewer.at_end(lambda _: self._end_visit(watch))
+        return watch
 
     async def opened(self, watch: Watch) -> None:
         """Returns once session-svc has accepted the token. Raises AiChatError, or TimeoutError when it says nothing."""
@@ -130,12 +126,17 @@ class Watches:
             # What viewers share is read by the gateway itself, in whosever task that happens to be.
             context.token.reset(before)
 
+    def _end_visit(self, watch: Watch) -> None:
+        watch.visits -= 1
+        if not watch.visits and self._watches.get(watch.token) is watch:
+            self._lingering[watch.token] = time.monotonic() + self._linger
+
     def _begin(self, token: str) -> Watch:
         if len(self._watches) >= self._max_watches:
             if not self._lingering:
                 raise TooManyTokensError
             self._drop(self._watches[next(iter(self._lingering))])
-        watch = Watch(token, Ring(self._budget))
+        watch = Watch(token, self._budget)
         self._watches[token] = watch
         metrics.TOKENS.set(len(self._watches))
         watch.task = self._tasks.spawn(self._follow(watch), lambda: self._over(watch, goodbye()))
@@ -150,7 +151,7 @@ class Watches:
                         self._at_reset(watch)
                     elif data := list_event(response):
                         watch.roster.take(data)
-                        self._tell_soon(watch)
+                        watch.listeners.tell(Urgency.NOW)
         except AiChatError as error:
             refused = isinstance(error, NotAllowedError)
             log.info(
@@ -165,7 +166,7 @@ class Watches:
         if not watch.opened.done():
             watch.opened.set_result(None)
             return
-        for viewer in tuple(watch.listeners):
+        for viewer in tuple(watch.listeners.viewers):
             if viewer.is_open:
                 viewer.say(status("live"))
         for name in {name for name in watch.viewers.values() if name is not None}:
@@ -181,19 +182,6 @@ class Watches:
                 if followed == name:
                     viewer.finish(goodbye())
 
-    def _tell_soon(self, watch: Watch) -> None:
-        """Once per turn of the loop: what arrives together is written together."""
-        if not self._news:
-            asyncio.get_running_loop().call_soon(self._tell)
-        self._news.add(watch)
-
-    def _tell(self) -> None:
-        news, self._news = self._news, set()
-        for watch in news:
-            for viewer in tuple(watch.listeners):
-                viewer.pump()
-            watch.roster.ring.settle()
-
     def _over(self, watch: Watch, last_words: bytes) -> None:
         watch.end(last_words)
         self._forget(watch)
@@ -207,5 +195,6 @@ class Watches:
         if self._watches.get(watch.token) is watch:
             del self._watches[watch.token]
             self._lingering.pop(watch.token, None)
+            watch.listeners.close()
             watch.roster.ring.clear()
             metrics.TOKENS.set(len(self._watches))

@@ -1,7 +1,5 @@
 """Who may open a stream: whoever session-svc shows the session to."""
 
-import contextlib
-from collections.abc import Iterator
 from typing import Final
 
 from ai_chat_client.errors import AiChatError
@@ -10,6 +8,7 @@ from stream_gateway import metrics
 from stream_gateway.http.edge import CREDENTIAL, VISITOR, Scope
 from stream_gateway.http.problems import from_error, too_many, unavailable
 from stream_gateway.http.quotas import Quotas
+from stream_gateway.viewer import Viewer
 from stream_gateway.watches import TooManyTokensError, Watch, Watches
 
 RETRY_SECONDS: Final = 15.0
@@ -22,25 +21,21 @@ class Admission:
         self._quotas = quotas
         self._watches = watches
 
-    @contextlib.contextmanager
-    def visit(self, scope: Scope) -> Iterator[Watch | None]:
-        """The watch that tells this viewer the list, and ends its stream; None where nobody needs a token.
+    def enter(self, scope: Scope, viewer: Viewer) -> Watch | None:
+        """Counts the viewer's stream until its end. Returns the watch that tells it the list, and ends its stream.
 
-        Raises Problem when there are too many streams.
+        None where nobody needs a token. Raises Problem when there are too many streams.
         """
         credential = scope[CREDENTIAL]
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self._quotas.stream(scope[VISITOR], credential))
-            if credential is None:
-                yield None
-                return
-            try:
-                watch = stack.enter_context(self._watches.visit(credential.token))
-            except TooManyTokensError:
-                metrics.REFUSED.labels("tokens").inc()
-                detail = "viewers with as many different tokens as this gateway takes are here; try again"
-                raise too_many("TOO_MANY_STREAMS", detail, RETRY_SECONDS) from None
-            yield watch
+        self._quotas.stream(scope[VISITOR], credential, viewer)
+        if credential is None:
+            return None
+        try:
+            return self._watches.visit(credential.token, viewer)
+        except TooManyTokensError:
+            metrics.REFUSED.labels("tokens").inc()
+            detail = "viewers with as many different tokens as this gateway takes are here; try again"
+            raise too_many("TOO_MANY_STREAMS", detail, RETRY_SECONDS) from None
 
     async def check(self, watch: Watch, name: str | None) -> None:
         """Returns if the watch's token is good, and may see the session, or the name that one may come to have.

@@ -1,7 +1,5 @@
 """How much one address, and one token, may ask of the gateway."""
 
-import contextlib
-from collections.abc import Iterator
 from typing import Final
 
 from aichat_runtime.limits import OpenLimit, RateLimit, address_key
@@ -12,6 +10,7 @@ from stream_gateway.http.credentials import Credential
 from stream_gateway.http.problems import too_many
 from stream_gateway.http.visitor import Visitor
 from stream_gateway.settings import GatewaySettings
+from stream_gateway.viewer import Viewer
 
 RETRY_SECONDS: Final = 10.0
 MAX_KEY: Final = 64
@@ -33,16 +32,12 @@ class _Meter:
     def body(self, key: str, size: int) -> None:
         self._judge(self._bytes.take(key, size), "sends more bytes")
 
-    @contextlib.contextmanager
-    def stream(self, key: str) -> Iterator[None]:
+    def stream(self, key: str, viewer: Viewer) -> None:
         if not self._streams.open(key):
             metrics.REFUSED.labels("quota").inc()
             detail = f"{self._whose} has {self._streams.limit} streams open, as many as are allowed; close one"
             raise too_many("TOO_MANY_STREAMS", detail, RETRY_SECONDS)
-        try:
-            yield
-        finally:
-            self._streams.close(key)
+        viewer.at_end(lambda _: self._streams.close(key))
 
     def _judge(self, wait: float, does: str) -> None:
         if wait:
@@ -87,15 +82,12 @@ class Quotas:
         if credential:
             self._tokens.body(credential.token, size)
 
-    @contextlib.contextmanager
-    def stream(self, visitor: Visitor, credential: Credential | None) -> Iterator[None]:
-        """Counts a stream, as long as the block takes."""
-        with contextlib.ExitStack() as stack:
-            if key := _address(visitor):
-                stack.enter_context(self._addresses.stream(key))
-            if credential:
-                stack.enter_context(self._tokens.stream(credential.token))
-            yield
+    def stream(self, visitor: Visitor, credential: Credential | None, viewer: Viewer) -> None:
+        """Counts a stream until the viewer's end."""
+        if key := _address(visitor):
+            self._addresses.stream(key, viewer)
+        if credential:
+            self._tokens.stream(credential.token, viewer)
 
 
 def _address(visitor: Visitor) -> str | None:

@@ -2,25 +2,26 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
 from starlette.datastructures import Headers, QueryParams
 
-from stream_gateway import metrics, sse
-from stream_gateway.feed import Start
+from stream_gateway import metrics, sse, wire
 from stream_gateway.http.admission import Admission
 from stream_gateway.http.edge import Receive, Scope, Send
 from stream_gateway.http.names import check_name
 from stream_gateway.http.problems import Problem, unavailable
-from stream_gateway.hub import RETRY_MS, AtCapacityError, Hub
+from stream_gateway.hub import Hub
+from stream_gateway.joining import Start
 from stream_gateway.position import ABSENT, Position
-from stream_gateway.protocol import ABORT
+from stream_gateway.protocol import TAKE_OVER, TakeOver
+from stream_gateway.seats import AtCapacityError
 from stream_gateway.viewer import Viewer
-from stream_gateway.watches import Watch
 
+RETRY_MS: Final = 2000
 PATIENCE_SECONDS: Final = 0.5
 """How long the headers wait for the session to be followed."""
 HEADERS: Final = (
@@ -45,7 +46,10 @@ class Wish:
 
 
 class StreamRoute:
-    """A plain ASGI route: the request's own task only waits for the end; the hub writes."""
+    """A plain ASGI route that answers only refusals. A stream leaves ASGI: its connection becomes the viewer's own.
+
+    With it goes all that the server keeps of a request, and the request's task: between events a viewer is a cursor.
+    """
 
     def __init__(self, hub: Hub | None, admission: Admission, is_draining: Callable[[], bool]) -> None:
         self._hub = hub
@@ -53,6 +57,7 @@ class StreamRoute:
         self._is_draining = is_draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive, send
         hub = self._hub
         if hub is None:
             raise Problem(404, "NOT_FOUND", "streaming is off here; WEB_STREAM_ENABLED=true turns it on")
@@ -60,38 +65,32 @@ class StreamRoute:
         if self._is_draining():
             metrics.REFUSED.labels("draining").inc()
             raise unavailable("DRAINING", "this gateway is stopping; connect again", random.uniform(1, 5))  # noqa: S311
-        with self._admission.visit(scope) as watch:
+        viewer = Viewer()
+        try:
+            watch = self._admission.enter(scope, viewer)
             if watch is not None:
                 await self._admission.check(watch, wish.name)
-            await self._serve(hub, watch, wish, scope, receive, send)
-
-    async def _serve(
-        self, hub: Hub, watch: Watch | None, wish: Wish, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        viewer = Viewer(send, scope.get("extensions", {}).get(ABORT, {}).get("call", lambda: None))
-        try:
-            hub.enter(viewer)
-        except AtCapacityError:
-            metrics.REFUSED.labels("capacity").inc()
-            raise unavailable(
-                "TOO_MANY_STREAMS",
-                "this gateway has as many streams as it takes; try again",
-                random.uniform(5, 30),  # noqa: S311
-            ) from None
-        if watch is not None:
-            watch.admit(viewer, wish.name)
-        headers = (*HEADERS, *scope["stream_gateway.headers"])
-        try:
-            async with asyncio.TaskGroup() as group:
-                joining = group.create_task(join(hub, viewer, wish, headers, watch))
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-                joining.cancel()
-        finally:
-            hub.leave(viewer)
+            _enter(hub, viewer)
             if watch is not None:
-                watch.leave(viewer)
-            await viewer.close()
+                watch.admit(viewer, wish.name)
+            head = wire.head((*HEADERS, *scope["stream_gateway.headers"]))
+            take_over: TakeOver = scope["extensions"][TAKE_OVER]["call"]
+            await join(hub, viewer, wish, lambda first: viewer.open(take_over(viewer), head, first), watch)
+        except BaseException:
+            viewer.end()
+            raise
+
+
+def _enter(hub: Hub, viewer: Viewer) -> None:
+    try:
+        hub.enter(viewer)
+    except AtCapacityError:
+        metrics.REFUSED.labels("capacity").inc()
+        raise unavailable(
+            "TOO_MANY_STREAMS",
+            "this gateway has as many streams as it takes; try again",
+            random.uniform(5, 30),  # noqa: S311
+        ) from None
 
 
 class ListOfSessions(Protocol):
@@ -104,13 +103,13 @@ async def join(
     hub: Hub,
     viewer: Viewer,
     wish: Wish,
-    headers: Iterable[tuple[bytes, bytes]],
+    begin: Callable[[bytes], None],
     sessions: ListOfSessions | None = None,
 ) -> None:
-    """Opens the stream and brings the viewer to where it is told what comes.
+    """Has the stream begin, with its first frame, and brings the viewer to where it is told what comes.
 
-    The headers wait a moment for the session to be followed: what a client reads once they have come cannot be older
-    than the first event. `sessions`: who tells it the list, if not the hub all of it.
+    The beginning waits a moment for the session to be followed: what a client reads once the headers have come cannot
+    be older than the first event. `sessions`: who tells it the list, if not the hub all of it.
     """
     known = None
     if wish.name is not None:
@@ -122,10 +121,12 @@ async def join(
     resume_from = wish.start if isinstance(wish.start, Position) else known if wish.start is Start.HEAD else None
     if wish.list:
         (sessions or hub).follow_list(viewer)
-    await viewer.open(headers, sse.opening(RETRY_MS, str(resume_from) if resume_from else None))
+    begin(sse.opening(RETRY_MS, str(resume_from) if resume_from else None))
+    if viewer.is_closed:
+        return
     hub.tell_status(viewer)
     if wish.name is not None:
-        await hub.follow_session(viewer, wish.name, wish.start)
+        hub.follow_session(viewer, wish.name, wish.start)
 
 
 def _wish(query: QueryParams, headers: Headers) -> Wish:

@@ -2,21 +2,17 @@
 
 import asyncio
 import contextlib
-import json
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
-from ai_chat_client import AsyncClient, message_to_json, session_to_json
+from ai_chat_client import AsyncClient
 from ai_chat_client.errors import AiChatError
-from aichat.session.v1 import session_pb2 as model
-from aichat.session.v1 import session_service_pb2 as api
 
 from stream_gateway import metrics
-from stream_gateway.events import compose, now_ms
-from stream_gateway.position import Position
 from stream_gateway.sources.base import Listener, Source
+from stream_gateway.sources.watched import list_event, session_events
 from stream_gateway.tasks import Tasks
 
 MAX_DELAY_SECONDS: Final = 5.0
@@ -99,45 +95,3 @@ class GrpcSource(Source):
                 lost()
                 await asyncio.sleep(random.uniform(0, ceiling))  # noqa: S311 - Spreads load only.
                 ceiling = min(ceiling * 2, MAX_DELAY_SECONDS)
-
-
-def session_events(response: api.WatchSessionResponse) -> Iterator[bytes]:
-    """What WatchSession says, as the JSON that is published where there is Redis."""
-    position = Position.parse(response.position)
-    match response.WhichOneof("event"):
-        case "messages":
-            for message in response.messages.messages:
-                yield _message_event(message, position)
-        case "reply_finished" if response.reply_finished.HasField("message"):
-            yield _message_event(response.reply_finished.message, position)
-        case "reset":
-            yield compose("reset", "{}", now_ms(), position)
-        case "cleared":
-            yield compose("clear", "{}", now_ms(), position)
-        case "truncated":
-            yield compose("truncate", json.dumps({"keep": response.truncated.keep}), now_ms(), position)
-        case "updated":
-            yield compose("updated", session_to_json(response.updated.session), now_ms(), position)
-        case "deleted":
-            yield compose("deleted", "{}", now_ms(), position)
-        case _:
-            return
-
-
-def list_event(response: api.WatchSessionsResponse) -> bytes | None:
-    """What WatchSessions says, as the JSON that is published where there is Redis; None: nothing happened."""
-    match response.WhichOneof("event"):
-        case "created":
-            return compose("created", session_to_json(response.created.session), now_ms())
-        case "updated":
-            return compose("updated", session_to_json(response.updated.session), now_ms())
-        case "deleted":
-            return compose("deleted", json.dumps({"name": response.deleted.name}), now_ms())
-        case _:
-            return None
-
-
-def _message_event(message: model.Message, position: Position | None) -> bytes:
-    type_ = "user" if message.role == model.ROLE_USER else "message"
-    where = position.at(message.sequence) if position else None
-    return compose(type_, message_to_json(message), message.create_time.ToMilliseconds() or now_ms(), where)

@@ -44,7 +44,7 @@ def call(
 ) -> bytes | None:
     """Makes a call with these requests as they are on the wire; returns its first response, None when there is none.
 
-    A stream is left after that. Raises grpc.RpcError.
+    A watch is left after that; a conversation is read to its end. Raises grpc.RpcError.
     """
     path = f"/{SERVICE.full_name}/{method.name}"
     if not method.server_streaming:
@@ -54,6 +54,10 @@ def call(
     streaming: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(path)
     stream = streaming(iter(requests), metadata=metadata, timeout=seconds)
     try:
-        return next(stream, None)
+        first = next(stream, None)
+        if method.client_streaming:
+            for _ in stream:
+                pass
+        return first
     finally:
         stream.cancel()

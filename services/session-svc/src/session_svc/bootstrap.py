@@ -29,6 +29,7 @@ from session_svc.transport.guard import Guard, Quota
 from session_svc.transport.health import Health
 from session_svc.transport.metrics import CallMetrics
 from session_svc.transport.servicer import SessionServicer
+from session_svc.transport.streams import Capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ async def build(
     """The service over `backend`; its tasks end with the context."""
     foreign = ForeignWrites(backend.store)
     metrics = CallMetrics()
-    calls = Calls(metrics, _guard(settings, identity))
+    capacity = Capacity(settings.limit_calls, settings.limit_streams, settings.limit_connections)
+    calls = Calls(metrics, _guard(settings, identity), capacity)
     health = Health(server.SERVICE.full_name)
     servicer = SessionServicer(
         Sessions(backend.store),
@@ -113,7 +115,10 @@ async def build(
     try:
         async with foreign.running(), identity.running(calls.streams.review) if identity else nullcontext():
             yield Service(
-                server.build(servicer, calls, health), calls, health, Maintenance(backend.store, health.set_ready)
+                server.build(servicer, calls, health, capacity),
+                calls,
+                health,
+                Maintenance(backend.store, health.set_ready),
             )
     finally:
         REGISTRY.unregister(metrics)

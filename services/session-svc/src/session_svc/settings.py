@@ -18,6 +18,9 @@ class SessionServiceSettings(ServiceSettings):
     limit_address_requests: float = Field(4_000, ge=0, description="as LIMIT_TOKEN_REQUESTS, from one address")
     limit_address_bytes: float = Field(128 * MIB, ge=0, description="as LIMIT_TOKEN_BYTES, from one address")
     limit_address_streams: int = Field(8_000, ge=0, description="as LIMIT_TOKEN_STREAMS, from one address")
+    limit_calls: int = Field(10_000, ge=1, description="calls under way at once, of all callers together")
+    limit_streams: int = Field(10_000, ge=1, description="streams open at once, of all callers together")
+    limit_connections: int = Field(10_000, ge=1, description="connections at once, of all callers together")
     redis_ttl: int | None = Field(
         None,
         ge=0,

@@ -30,10 +30,8 @@ from session_svc.transport.caller import Caller
 from session_svc.transport.errors import DETAILS_KEY, Failure, Unexpected, failure
 from session_svc.transport.guard import Context, Guard
 from session_svc.transport.metrics import CallMetrics
-from session_svc.transport.streams import RETRY_SPREAD, OpenStream, Streams
+from session_svc.transport.streams import RETRY_SPREAD, Capacity, OpenStream, Streams
 
-MAX_CALLS: Final = 10_000
-"""Unary calls under way at once, in one process."""
 WRITE_SECONDS: Final = 30.0
 """How long a watcher may take to make room for one frame."""
 
@@ -78,11 +76,12 @@ class Method(Generic[Request]):
 class Calls:
     """Every call of the process."""
 
-    def __init__(self, metrics: CallMetrics, guard: Guard) -> None:
+    def __init__(self, metrics: CallMetrics, guard: Guard, capacity: Capacity) -> None:
+        self._capacity = capacity
         self._metrics = metrics
         self._guard = guard
         self._unary = 0
-        self.streams = Streams(guard)
+        self.streams = Streams(guard, capacity.streams)
         self._draining = False
         self._drained = asyncio.Event()
         self._refused = 0
@@ -101,7 +100,7 @@ class Calls:
             self._unary += 1
             numbers.open += 1
             try:
-                if self._draining or self._unary > MAX_CALLS:
+                if self._draining or self._unary > self._capacity.calls:
                     self._refuse()
                 by = await self._guard.admit(name, method.access, context)
                 self._guard.data(by, len(data))
@@ -202,7 +201,7 @@ class Calls:
         if self._draining:
             self._refused += 1
             raise Draining(jitter(RETRY_SPREAD))
-        raise RateLimited(f"{MAX_CALLS} calls are under way here; try again", 1.0)
+        raise RateLimited(f"{self._capacity.calls} calls are under way here; try again", 1.0)
 
     def _read(self, method: Method[Request], data: bytes, stream: OpenStream) -> Request:
         self._guard.data(stream.caller, len(data))

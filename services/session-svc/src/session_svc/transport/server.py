@@ -17,6 +17,7 @@ from session_svc.domain.limits import FRAME_BYTES
 from session_svc.transport.calls import Calls, Method
 from session_svc.transport.health import Health
 from session_svc.transport.servicer import SessionServicer
+from session_svc.transport.streams import Capacity
 
 SERVICE: Final = api.DESCRIPTOR.services_by_name["SessionService"]
 
@@ -49,9 +50,17 @@ class ListenError(Exception):
     """The address cannot be listened on."""
 
 
-def build(servicer: SessionServicer, calls: Calls, health: Health) -> grpc.aio.Server:
+def build(servicer: SessionServicer, calls: Calls, health: Health, capacity: Capacity) -> grpc.aio.Server:
     """A server of the session service, health and reflection, not listening yet."""
-    server = grpc.aio.server(options=_OPTIONS)
+    begun = 2 * (capacity.calls + capacity.streams)
+    """Also those that have not come whole yet; `calls` refuses more kindly those that have."""
+    options = (
+        ("grpc.max_allowed_incoming_connections", capacity.connections),
+        # Else, when more than 1000 come in one turn of the event loop, it cancels some of them, whosever they are.
+        ("grpc.server.max_pending_requests", begun),
+        ("grpc.server.max_pending_requests_hard_limit", begun),
+    )
+    server = grpc.aio.server(options=(*_OPTIONS, *options), maximum_concurrent_rpcs=begun)
     handlers = {method.name: _handler(method, servicer, calls) for method in SERVICE.methods}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)

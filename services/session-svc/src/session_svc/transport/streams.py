@@ -20,9 +20,18 @@ from session_svc.transport.caller import Caller
 from session_svc.transport.errors import TooManyStreams
 from session_svc.transport.guard import Guard, allow
 
-MAX_STREAMS: Final = 10_000
 RETRY_SPREAD: Final = 2.0
 """Over how many seconds those that were sent away together return."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What one process serves at once, whoever calls."""
+
+    calls: int
+    """With one answer each."""
+    streams: int
+    connections: int
 
 
 @dataclass(eq=False, slots=True)
@@ -50,8 +59,9 @@ class OpenStream:
 class Streams:
     """All of them."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, most: int) -> None:
         self._guard = guard
+        self._most = most
         self._open: set[OpenStream] = set()
 
     def __len__(self) -> int:
@@ -61,8 +71,8 @@ class Streams:
     @contextmanager
     def counted(self, stream: OpenStream) -> Iterator[None]:
         """Has `stream` among them while entered. Raises TooManyStreams."""
-        if len(self._open) >= MAX_STREAMS:
-            raise TooManyStreams(MAX_STREAMS)
+        if len(self._open) >= self._most:
+            raise TooManyStreams(self._most)
         self._guard.open_stream(stream.caller)
         self._open.add(stream)
         try:

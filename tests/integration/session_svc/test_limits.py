@@ -1,0 +1,302 @@
+"""One caller cannot use up what others need: rates, streams, connections, and senders who do not behave."""
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import grpc
+import psutil
+import pytest
+from aichat.session.v1 import session_pb2 as pb
+from aichat.session.v1 import session_service_pb2 as api
+from aichat.session.v1.session_service_pb2_grpc import SessionServiceStub
+from integration.session_svc.failures import Failure, fails, read
+from support.processes import Service, session_svc
+from support.tokens import TokensFile, bearer
+from support.until import until
+
+EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, SETTINGS = 0, 1, 4
+END_STREAM, END_HEADERS = 1, 4
+
+
+def say(session: str, size: int = 5) -> api.AppendMessagesRequest:
+    return api.AppendMessagesRequest(session=session, messages=[pb.Message(role=pb.ROLE_USER, content="x" * size)])
+
+
+def until_refused(stub: SessionServiceStub, request: api.AppendMessagesRequest, token: str) -> tuple[int, Failure]:
+    """Calls until a call is refused; how many were not, and what the refusal says."""
+    for number in range(5000):
+        try:
+            stub.AppendMessages(request, metadata=bearer(token), timeout=60)
+        except grpc.RpcError as error:
+            return number, read(error, Failure())
+    raise AssertionError("never refused")
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SessionServiceStub, TokensFile]]:
+    """A service with low limits for each token: 20 calls and 100 kB a second, 3 streams."""
+    tokens = TokensFile(tmp_path_factory.mktemp("limits") / "tokens.json")
+    for name in ("greedy", "heavy", "watcher", "modest"):
+        setattr(tokens, name, tokens.add(name))
+    with (
+        session_svc(
+            AUTH_TOKENS_FILE=str(tokens.path),
+            LIMIT_TOKEN_REQUESTS="20",
+            LIMIT_TOKEN_BYTES="100000",
+            LIMIT_TOKEN_STREAMS="3",
+        ) as service,
+        grpc.insecure_channel(service.address) as channel,
+    ):
+        yield SessionServiceStub(channel), tokens
+
+
+def token_of(tokens: TokensFile, name: str) -> str:
+    return str(getattr(tokens, name))
+
+
+def test_too_many_calls_under_one_token_are_refused_with_a_time_to_wait_and_others_are_served(
+    limited: tuple[SessionServiceStub, TokensFile],
+) -> None:
+    stub, tokens = limited
+    allowed, failure = until_refused(stub, say("greedy"), token_of(tokens, "greedy"))
+    assert allowed >= 200, "a burst is allowed"
+    assert (failure.status, failure.reason) == (EXHAUSTED, "RATE_LIMITED")
+    assert failure.retry_after is not None
+    assert "try again" in failure.text
+    stub.AppendMessages(say("modest"), metadata=bearer(token_of(tokens, "modest")), timeout=60)
+    time.sleep(failure.retry_after)  # What it was told to do.
+    stub.AppendMessages(say("greedy"), metadata=bearer(token_of(tokens, "greedy")), timeout=60)
+
+
+def test_too_many_bytes_under_one_token_are_refused_in_calls_and_in_replies(
+    limited: tuple[SessionServiceStub, TokensFile],
+) -> None:
+    stub, tokens = limited
+    heavy = token_of(tokens, "heavy")
+    allowed, failure = until_refused(stub, say("heavy", 200_000), heavy)
+    assert allowed >= 4
+    assert (failure.status, failure.reason) == (EXHAUSTED, "RATE_LIMITED")
+
+    def reply() -> Iterator[api.StreamReplyRequest]:
+        yield api.StreamReplyRequest(start=api.ReplyStart(session="heavy", reply_id="r"))
+        for _ in range(100):
+            yield api.StreamReplyRequest(delta=api.ReplyDelta(text="x" * 200_000))
+
+    with fails() as refused:
+        list(stub.StreamReply(reply(), metadata=bearer(heavy), timeout=60))
+    assert refused.reason == "RATE_LIMITED"
+    stub.AppendMessages(say("modest", 200_000), metadata=bearer(token_of(tokens, "modest")), timeout=60)
+
+
+def test_too_many_streams_under_one_token_are_refused_until_one_is_closed(
+    limited: tuple[SessionServiceStub, TokensFile],
+) -> None:
+    stub, tokens = limited
+    sent = bearer(token_of(tokens, "watcher"))
+    request = api.WatchSessionRequest(session="s")
+    with ExitStack() as stack:
+        watches = [stub.WatchSession(request, metadata=sent, timeout=60) for _ in range(3)]
+        for watch in watches:
+            stack.callback(watch.cancel)
+            next(watch)
+        with fails() as failure:
+            next(stub.WatchSessions(api.WatchSessionsRequest(), metadata=sent, timeout=60))
+        assert (failure.status, failure.reason) == (EXHAUSTED, "TOO_MANY_STREAMS")
+        assert failure.retry_after
+        watches[0].cancel()
+
+        def opens() -> bool:
+            again = stub.WatchSession(request, metadata=sent, timeout=60)
+            stack.callback(again.cancel)
+            try:
+                next(again)
+            except grpc.RpcError:
+                return False
+            return True
+
+        until(opens, what="there is room for another stream")
+
+
+def test_without_tokens_an_address_is_limited() -> None:
+    with (
+        session_svc(LIMIT_ADDRESS_REQUESTS="5", LIMIT_ADDRESS_STREAMS="1") as service,
+        grpc.insecure_channel(service.address) as channel,
+    ):
+        stub = SessionServiceStub(channel)
+        watch = stub.WatchSession(api.WatchSessionRequest(session="s"), timeout=60)
+        next(watch)
+        with fails() as failure:
+            next(stub.WatchSession(api.WatchSessionRequest(session="s"), timeout=60))
+        assert failure.reason == "TOO_MANY_STREAMS"
+        watch.cancel()
+        allowed, failure = until_refused(stub, say("s"), "none")
+        assert allowed >= 40
+        assert failure.reason == "RATE_LIMITED"
+        assert service.is_ready(), "its health is asked by the same address"
+
+
+def test_one_process_serves_so_many_streams_and_calls_and_says_when_it_is_full() -> None:
+    with (
+        session_svc(LIMIT_STREAMS="2", LIMIT_CALLS="1") as service,
+        grpc.insecure_channel(service.address) as channel,
+    ):
+        stub = SessionServiceStub(channel)
+        watches = [stub.WatchSession(api.WatchSessionRequest(session="s"), timeout=60) for _ in range(2)]
+        for watch in watches:
+            next(watch)
+        with fails() as failure:
+            next(stub.WatchSessions(api.WatchSessionsRequest(), timeout=60))
+        assert (failure.status, failure.reason) == (EXHAUSTED, "TOO_MANY_STREAMS")
+        stub.AppendMessages(say("s"), timeout=60)
+        assert all(next(watch).WhichOneof("event") == "messages" for watch in watches)
+        for watch in watches:
+            watch.cancel()
+
+
+def test_one_process_holds_so_many_connections_and_those_it_has_go_on() -> None:
+    with session_svc(LIMIT_CONNECTIONS="8") as service, grpc.insecure_channel(service.address) as channel:
+        stub = SessionServiceStub(channel)
+        stub.AppendMessages(say("s"), timeout=60)
+        with ExitStack() as stack:
+            refused = 0
+            for _ in range(30):
+                raw = Raw(service)
+                stack.callback(raw.socket.close)
+                refused += raw.is_hung_up_on()
+            assert refused >= 20
+            stub.AppendMessages(say("s"), timeout=60)
+
+        def there_is_room() -> bool:
+            with grpc.insecure_channel(service.address, options=(("grpc.use_local_subchannel_pool", 1),)) as other:
+                try:
+                    SessionServiceStub(other).AppendMessages(say("s"), timeout=5)
+                except grpc.RpcError:
+                    return False
+                return True
+
+        until(there_is_room, what="there is room for others again")
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """One HTTP/2 frame."""
+    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
+
+
+def literal(name: bytes, value: bytes) -> bytes:
+    """A header that HPACK keeps in no table."""
+    return b"\x00" + _length(len(name)) + name + _length(len(value)) + value
+
+
+def _length(size: int) -> bytes:
+    if size < 127:
+        return bytes((size,))
+    rest, coded = size - 127, bytearray((127,))
+    while rest >= 128:
+        coded.append(rest % 128 | 128)
+        rest //= 128
+    return bytes((*coded, rest))
+
+
+def call_headers(method: str = "AppendMessages", *more: tuple[bytes, bytes]) -> bytes:
+    path = f"/aichat.session.v1.SessionService/{method}".encode()
+    fields = [
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":path", path),
+        (b":authority", b"localhost"),
+        (b"te", b"trailers"),
+        (b"content-type", b"application/grpc"),
+        *more,
+    ]
+    return b"".join(literal(name, value) for name, value in fields)
+
+
+class Raw:
+    """A connection on which anything can be sent."""
+
+    def __init__(self, service: Service) -> None:
+        host, _, port = service.address.rpartition(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=20)
+        self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0, b""))
+
+    def is_hung_up_on(self) -> bool:
+        """Whether the server closes it instead of answering with its settings."""
+        try:
+            return not self.socket.recv(1)
+        except ConnectionError:
+            return True
+
+
+def latency(stub: SessionServiceStub, calls: int = 50) -> float:
+    """Seconds that a call takes, the median."""
+    times = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        stub.AppendMessages(say("steady"), timeout=60)
+        times.append(time.perf_counter() - began)
+    return sorted(times)[calls // 2]
+
+
+def test_senders_who_begin_and_never_end_do_others_no_harm_and_leave_nothing_behind() -> None:
+    with session_svc() as service, grpc.insecure_channel(service.address) as channel, ExitStack() as stack:
+        stub = SessionServiceStub(channel)
+        process = psutil.Process(service.process.pid)
+        quiet = latency(stub)
+        descriptors = process.num_fds()
+        half_message = b"\x00" + struct.pack(">I", 1_000_000) + b"x" * 100
+        for _ in range(50):
+            raw = Raw(service)
+            stack.callback(raw.socket.close)
+            calls = b"".join(
+                frame(HEADERS, END_HEADERS, number, call_headers(method)) + frame(DATA, 0, number, half_message)
+                for number, method in zip(range(1, 81, 2), ["AppendMessages", "StreamReply"] * 20, strict=True)
+            )
+            raw.socket.sendall(calls)
+        for _ in range(50):
+            host, _, port = service.address.rpartition(":")
+            silent = socket.create_connection((host, int(port)), timeout=20)
+            stack.callback(silent.close)
+            silent.sendall(PREFACE[:7])
+        busy = latency(stub)
+        assert busy < 50 * quiet + 1
+        stack.close()
+        with grpc.insecure_channel(service.address) as other:
+            latency(SessionServiceStub(other), 5)
+        until(lambda: process.num_fds() <= descriptors + 5, what="what they held is given back")
+
+
+def test_huge_metadata_is_refused_and_the_service_goes_on() -> None:
+    with session_svc() as service, grpc.insecure_channel(service.address) as channel:
+        stub = SessionServiceStub(channel)
+        for size in (30_000, 1_000_000):
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.AppendMessages(say("s"), metadata=(("x-big", "x" * size),), timeout=60)
+            assert caught.value.code() == EXHAUSTED
+        stub.AppendMessages(say("s"), metadata=(("x-large", "x" * 12_000),), timeout=60)
+
+
+def test_what_is_no_http2_at_all_is_hung_up_on() -> None:
+    with session_svc() as service, grpc.insecure_channel(service.address) as channel:
+        for nonsense in (
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + b"\x00" * 200,
+            PREFACE + b"\xff" * 1000,
+            PREFACE + frame(HEADERS, END_HEADERS, 1, b"\xff" * 50),
+            PREFACE + frame(SETTINGS, 0, 0, b"") + frame(HEADERS, END_HEADERS, 2, call_headers()),
+            PREFACE + frame(SETTINGS, 0, 0, b"") + frame(DATA, 0, 7, b"x" * 100),
+        ):
+            host, _, port = service.address.rpartition(":")
+            with socket.create_connection((host, int(port)), timeout=60) as raw:
+                raw.sendall(nonsense)
+                raw.shutdown(socket.SHUT_WR)
+                try:
+                    while raw.recv(65536):
+                        pass
+                except ConnectionError:
+                    continue
+        SessionServiceStub(channel).AppendMessages(say("s"), timeout=60)

@@ -41,6 +41,8 @@ class Seats:
         self._max_viewers = max_viewers
         self._stuck_after = stuck_after
         self._seats: dict[Viewer, _Seat] = {}
+        self._rounds: list[set[Viewer]] = [set() for _ in range(HEARTBEAT_SECONDS)]
+        self._slow: set[Viewer] = set()
         self._second = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -52,7 +54,9 @@ class Seats:
         """Counts a viewer in. Raises AtCapacityError."""
         if len(self._seats) >= self._max_viewers:
             raise AtCapacityError
-        self._seats[viewer] = _Seat(random.randrange(HEARTBEAT_SECONDS))  # noqa: S311 - Spreads load only.
+        seat = self._seats[viewer] = _Seat(random.randrange(HEARTBEAT_SECONDS))  # noqa: S311 - Spreads load only.
+        self._rounds[seat.second].add(viewer)
+        viewer.slow = self._slow
         self._empty.clear()
         metrics.VIEWERS.set(len(self._seats))
 
@@ -64,6 +68,7 @@ class Seats:
         metrics.VIEWERS.set(len(self._seats))
         if seat is None:
             return None
+        self._rounds[seat.second].discard(viewer)
         if seat.joining is not None:
             seat.joining.cancel()
         return seat.audience
@@ -92,12 +97,12 @@ class Seats:
         """Takes one of the heartbeat's seconds: a heartbeat for those whose turn it is, the end for the stuck."""
         self._second = (self._second + 1) % HEARTBEAT_SECONDS
         now = time.monotonic()
-        for viewer, seat in tuple(self._seats.items()):
+        for viewer in tuple(self._slow):
             if viewer.stuck_for(now) > self._stuck_after:
                 metrics.STUCK.inc()
                 viewer.disconnect()
-            elif seat.second == self._second:
-                viewer.heartbeat()
+        for viewer in tuple(self._rounds[self._second]):
+            viewer.heartbeat()
 
     async def drain(self, seconds: float) -> None:
         """Sends everybody away, each at a random moment within `seconds`; returns when all have gone, or at the end."""

@@ -35,6 +35,7 @@ class Viewer(asyncio.Protocol):
         "_transport",
         "_unsent",
         "_unsent_since",
+        "slow",
     )
 
     def __init__(self) -> None:
@@ -49,6 +50,8 @@ class Viewer(asyncio.Protocol):
         self._unsent = 0
         self._unsent_since = 0.0
         self._drained: asyncio.Event | None = None
+        self.slow: set[Viewer] | None = None
+        """Where it is to be found while its socket is full."""
 
     @property
     def is_open(self) -> bool:
@@ -142,6 +145,8 @@ class Viewer(asyncio.Protocol):
         """Says that the connection is over, or will never be the viewer's."""
         self._close()
         self._transport = None
+        if self.slow is not None:
+            self.slow.discard(self)
         ends, self._ends = self._ends, ()
         for call in reversed(ends):
             call(self)
@@ -152,12 +157,16 @@ class Viewer(asyncio.Protocol):
         """The socket is full."""
         metrics.SLOW_WRITES.inc()
         self._paused = True
+        if self.slow is not None:
+            self.slow.add(self)
         self._unsent = self._transport.get_write_buffer_size() if self._transport is not None else 0
         self._unsent_since = time.monotonic()
 
     def resume_writing(self) -> None:
         """The socket takes more."""
         self._paused = False
+        if self.slow is not None:
+            self.slow.discard(self)
         self.pump()
         self._release()
 

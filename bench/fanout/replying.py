@@ -19,7 +19,7 @@ REPLIES: Final = 100
 VIEWERS_EACH: Final = 10
 TOKENS_A_SECOND: Final = 60
 TOKENS: Final = 120
-PATIENCE_SECONDS: Final = 2.0
+PATIENCE_SECONDS: Final = 5.0
 
 
 def rejoin(rounds: Rounds) -> Iterator[Sample]:

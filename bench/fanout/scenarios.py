@@ -11,8 +11,8 @@ from bench.fanout.results import Idle, Sample
 from bench.fanout.rounds import Rounds
 from bench.fanout.stage import Stage, stage
 
-IDLE_SESSIONS: Final = 1000
-IDLE_VIEWERS: Final = 5
+IDLE_SESSIONS: Final = 500
+IDLE_VIEWERS: Final = 10
 _IDLE_SETTLE_SECONDS: Final = 2.0
 
 

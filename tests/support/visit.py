@@ -3,11 +3,37 @@
 from typing import Any, Final, Protocol
 from urllib.parse import urljoin, urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request
 
 WAIT_MS: Final = 30_000
+ATTEMPTS: Final = 5
+NETWORK_CHANGED: Final = "net::ERR_NETWORK_CHANGED"
 EXPECTED: Final = "Failed to load resource"
 """What the browser itself prints of every answer that is no success, such as the 404 of a session that is not there."""
+
+
+def load(page: Page, url: str) -> None:
+    """Goes there, again while a change of this machine's network cuts the loading off.
+
+    Chromium drops every request under way, to this machine too, when any interface comes or goes: a container's, say.
+    """
+    for _ in range(ATTEMPTS):
+        cut_off: list[str] = []
+
+        def failed(request: Request, cut_off: list[str] = cut_off) -> None:
+            if request.failure == NETWORK_CHANGED:
+                cut_off.append(request.url)
+
+        page.on("requestfailed", failed)
+        try:
+            page.goto(url)
+        except Error as error:
+            if NETWORK_CHANGED not in error.message:
+                raise
+            cut_off.append(url)
+        page.remove_listener("requestfailed", failed)
+        if not cut_off:
+            return
 
 
 class Visit:
@@ -23,7 +49,7 @@ class Visit:
     def open(self, path: str = "") -> Page:
         """A new tab at a path below the page's address."""
         page = self.context.new_page()
-        page.goto(urljoin(self.base, path))
+        load(page, urljoin(self.base, path))
         return page
 
     def close(self) -> None:

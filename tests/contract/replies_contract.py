@@ -287,6 +287,8 @@ class EndedByOthersContract(Contract):
         with pytest.raises(ReplyLost):
             await backend.replies.write(lease, 1, [Text("late")])
         if how != "delete":
+            with pytest.raises(ReplyLost):  # Its writer, who has not heard of it, does not begin it anew.
+                await begin(backend, reply("r", say()))
             assert await backend.log("talk") == []
             assert (await backend.store.get("talk")).reply is None
 

@@ -126,10 +126,14 @@ class Viewer:
     title: str | None = None
     position: str | None = None
     caught_up: bool = False
+    gone: bool = False
 
     def join(self) -> None:
         """Begins to watch, again: what was being written is told anew."""
         self.draft = None
+        if self.gone:
+            self.gone = False
+            self.ended.clear()  # In a session that is created anew an id may be used again.
 
     def see(self, observation: Observation) -> None:
         self.position = str(observation.position) if observation.position else ""
@@ -142,7 +146,11 @@ class Viewer:
                 assert observation.position.sequence == messages[-1].sequence
             case ReplySnapshot() | ReplyStarted() | ReplyExtended() | ReplyEnded() as event:
                 self._see_reply(event)
-            case Forget() | Cleared():
+            case Forget():
+                self.log.clear()
+                self.draft = None
+                self.ended.clear()  # The session may be another one of that name, in which an id may be used again.
+            case Cleared():
                 self.log.clear()
                 self.draft = None
             case MessagesTruncated(keep=keep):
@@ -154,6 +162,7 @@ class Viewer:
             case Deleted():
                 assert self.draft is None
                 self.log.clear()
+                self.gone = True
 
     def _add(self, message: Message) -> None:
         assert not self.log or message.sequence == self.log[-1][0] + 1

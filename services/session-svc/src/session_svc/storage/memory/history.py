@@ -84,7 +84,7 @@ class InMemoryMessageHistory(MessageHistory):
         now = self._state.begin()
         record = self._state.existing(name)
         check_expected(expected, record)
-        self._state.abandon_reply(record)
+        self._state.abandon_reply(record, now)
         record.log.clear()
         record.epoch = self._state.new_epoch(now)
         record.last_active_time = now
@@ -100,7 +100,7 @@ class InMemoryMessageHistory(MessageHistory):
         left = max(0, len(record.log) - (remove_last or 0)) if keep is None else keep
         if left >= len(record.log):
             return Truncated((), record.session())
-        self._state.abandon_reply(record)
+        self._state.abandon_reply(record, now)
         removed = _newest(record.log[left:], MESSAGES_PER_TRUNCATE)
         del record.log[left:]
         record.epoch = self._state.new_epoch(now)

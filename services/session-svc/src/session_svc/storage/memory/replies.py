@@ -21,7 +21,7 @@ from session_svc.domain.weight import chunk_bytes
 from session_svc.storage.base import ReplyBuffer
 from session_svc.storage.memory.history import awaits, stored, title_if_none
 from session_svc.storage.memory.requests import Answer
-from session_svc.storage.memory.state import Record, Slot, State, check_expected
+from session_svc.storage.memory.state import Record, Slot, State, check_expected, remembered_as
 
 FENCE_CHARACTERS: Final = 12
 
@@ -179,8 +179,7 @@ class InMemoryReplyBuffer(ReplyBuffer):
         record.last_active_time = now
         record.awaiting_reply = record.awaiting_reply and slot.asked_again
         receipts = tuple(Receipt(message.id, message.sequence, message.create_time or now) for message in messages)
-        answer = Answer(f"{how} {slot.writer_key}", receipts, record.head)
-        self._state.requests.remember(record.name, _remembered_as(slot.id), answer, now)
+        self._state.remember_end(record, slot, how, receipts, now)
         self._state.leases.remove(record.name)
         events: list[SessionEvent] = [
             MessageAppended(Position(record.epoch, message.sequence), message) for message in messages[:-1]
@@ -191,7 +190,7 @@ class InMemoryReplyBuffer(ReplyBuffer):
         return last
 
     def _ending(self, session: str, reply_id: str) -> Answer | None:
-        return self._state.requests.find(session, _remembered_as(reply_id))
+        return self._state.requests.find(session, remembered_as(reply_id))
 
     def _known_ending(self, lease: ReplyLease) -> Answer:
         ending = self._ending(lease.session, lease.reply_id)
@@ -210,10 +209,6 @@ def _told(ending: Answer) -> ReplyEnd:
         case "large":
             raise TooLarge("delta", REPLY_BYTES + 1, REPLY_BYTES)
     return ReplyEnd(ending.receipts, ending.position)
-
-
-def _remembered_as(reply_id: str) -> str:
-    return f"reply/{reply_id}"
 
 
 def _frames(chunk: Chunk) -> int:

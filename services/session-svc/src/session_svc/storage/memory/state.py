@@ -18,7 +18,7 @@ from session_svc.domain.events import (
     Updated,
 )
 from session_svc.domain.excerpts import preview
-from session_svc.domain.message import Message
+from session_svc.domain.message import Message, Receipt
 from session_svc.domain.names import is_creatable
 from session_svc.domain.position import SALT_LENGTH, Position, base36, next_epoch
 from session_svc.domain.reply import Chunk, Text
@@ -27,7 +27,7 @@ from session_svc.domain.weight import message_bytes, session_bytes
 from session_svc.entropy import Clock, Digits
 from session_svc.storage.base import EMPTY, Expected
 from session_svc.storage.memory.index import TimeIndex
-from session_svc.storage.memory.requests import AnsweredRequests
+from session_svc.storage.memory.requests import Answer, AnsweredRequests
 
 _EVENT_BYTES: Final = 512
 
@@ -201,16 +201,22 @@ class State:
                 size = _EVENT_BYTES
         self._bus.publish(name, event, size)
 
-    def abandon_reply(self, record: Record) -> None:
-        """Drops the reply in progress without a message."""
+    def remember_end(self, record: Record, reply: Slot, how: str, receipts: tuple[Receipt, ...], now: int) -> None:
+        """Keeps how a reply ended, for its writer who may not have heard of it."""
+        answer = Answer(f"{how} {reply.writer_key}", receipts, record.head)
+        self.requests.remember(record.name, remembered_as(reply.id), answer, now)
+
+    def abandon_reply(self, record: Record, now: int) -> None:
+        """Drops the reply in progress without a message; its writer must not begin it anew."""
         if record.reply is not None:
             reply, record.reply = record.reply, None
+            self.remember_end(record, reply, "lost", (), now)
             self.leases.remove(record.name)
             self.publish(record.name, ReplyEnded(record.head, reply.id, None))
 
     def drop(self, record: Record, now: int) -> None:
         """Removes every trace of a session and says so."""
-        self.abandon_reply(record)
+        self.abandon_reply(record, now)
         del self._records[record.name]
         self.activity.remove(record.name)
         self._expiry.remove(record.name)
@@ -229,3 +235,8 @@ def check_expected(expected: Expected, record: Record | None) -> None:
         return
     if expected != head:
         raise PositionConflict(head)
+
+
+def remembered_as(reply_id: str) -> str:
+    """Under which request id the end of a reply is kept."""
+    return f"reply/{reply_id}"

@@ -1,15 +1,6 @@
 -- Stands between the prelude and the scripts that begin, write or end a reply.
---
--- An ended reply is remembered among the answered requests, under 'reply/<id>': how it ended, whose it was, what was
--- stored. Its writer, who may not have heard of it, is told again.
 
 local TEXT_BYTES, REPLY_BYTES = 1048576, 2097152
-
-local function remember_end(s, reply, how, first, count, ids, stamps)
-  redis.call('HSET', s.keys.today, 'reply/' .. reply.id, cjson.encode({
-    how = how, writer = reply.writer, epoch = s.epoch, first = first, count = count, ids = ids, stamps = stamps,
-  }))
-end
 
 local function remembered_end(s, id)
   local text = redis.call('HGET', s.keys.today, 'reply/' .. id) or redis.call('HGET', s.keys.yesterday, 'reply/' .. id)

@@ -80,8 +80,8 @@ class WebViewer:
         """The types of the events that came."""
         return [event["type"] for event in self.events]
 
-    async def until(self, condition: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-        """Returns once `condition()` holds; AssertionError after `seconds`."""
+    async def until(self, condition: Callable[[], object], what: str, seconds: float | None = DEADLINE_SECONDS) -> None:
+        """Returns once `condition()` holds; AssertionError after `seconds`, None: never."""
         try:
             async with asyncio.timeout(seconds), self._news:
                 await self._news.wait_for(lambda: bool(condition()))

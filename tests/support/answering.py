@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -49,6 +50,12 @@ class Answering:
         assert self._loop is not None
         assert self._reply is not None
         asyncio.run_coroutine_threadsafe(self._reply.write(text), self._loop).result(WAIT_SECONDS)
+
+    def part(self, kind: str, data: Mapping[str, object]) -> None:
+        """Adds what is not answer text."""
+        assert self._loop is not None
+        assert self._reply is not None
+        asyncio.run_coroutine_threadsafe(self._reply.part(kind, data), self._loop).result(WAIT_SECONDS)
 
     def fail(self, reason: str) -> None:
         """Ends the reply as FAILED."""

@@ -30,7 +30,7 @@ function retryAfter(response) {
   return Number.isFinite(seconds) && seconds > 0 ? seconds : null;
 }
 
-/** Turn a refusal into an ApiError, whatever its body is. */
+/** Turn a refusal into an ApiError, whatever its body is; who has to sign in is told by an event of the window too. */
 export async function refusal(response) {
   let problem = {};
   try {
@@ -40,6 +40,7 @@ export async function refusal(response) {
   }
   const text =
     problem.detail || problem.title || `The server answered ${response.status} ${response.statusText}`.trim();
+  if (response.status === 401) dispatchEvent(new Event("ai-chat:unauthenticated"));
   return new ApiError(response.status, problem.reason || "HTTP", text, {
     retryAfter: retryAfter(response),
     position: response.headers.get("Session-Position"),
@@ -141,6 +142,11 @@ export async function renameSession(name, title) {
 /** Remove what was said, provided that the head is still where the person saw it. */
 export async function clearSession(name, position) {
   return (await request("POST", `${sessionPath(name)}/clear`, { body: {}, headers: ifMatch(position) })).value;
+}
+
+/** Keep the first `keep` messages only, provided that the head is still where the person saw it. */
+export async function truncateSession(name, keep, position) {
+  return (await request("POST", `${sessionPath(name)}/truncate`, { body: { keep }, headers: ifMatch(position) })).value;
 }
 
 export async function deleteSession(name, position) {

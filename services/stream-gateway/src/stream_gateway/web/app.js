@@ -1,5 +1,7 @@
 // Puts the page together: one list, one conversation, one connection.
 
+import { afterword, changesIn, standing } from "./afterword.js";
+import { askAgain, planAgain } from "./again.js";
 import { createSession } from "./api.js";
 import { Composer, outgoingView } from "./composer.js";
 import { config } from "./config.js";
@@ -14,6 +16,7 @@ import { Router, currentSession } from "./router.js";
 import { historyTop, invitation, isNewName, placeholder, readOnly } from "./screens.js";
 import { SessionList } from "./sessions.js";
 import { Sidebar } from "./sidebar.js";
+import { signIn, signOut } from "./sign-in.js";
 import { LiveStream } from "./stream.js";
 import { keepTimesFresh } from "./time.js";
 import { Timeline } from "./timeline.js";
@@ -22,8 +25,10 @@ import { Topbar } from "./topbar.js";
 const ANNOUNCED = 240; // Characters of a new message that are read out.
 const STALE_MS = 15_000; // Without a stream, what is shown is read again so often at most.
 
-/** What is shown of notices and of messages on their way. @type {WeakMap<object, HTMLElement>} */
+/** What is shown of notices, of messages on their way, and below the last message. @type {WeakMap<object, HTMLElement>} */
 const views = new WeakMap();
+/** @type {WeakMap<object, {how: string, node: HTMLElement|null}>} */
+const afterwords = new WeakMap();
 const sessions = new SessionList();
 const outbox = new Outbox();
 const stream = config.canStream
@@ -36,7 +41,12 @@ const stream = config.canStream
 const connection = new ConnectionBar(() => stream?.retryNow());
 const conversation = new Conversation(stream);
 const create = config.canWrite ? newSession : null;
-const sidebar = new Sidebar(sessions, { create, help: showHelp, invitation });
+const sidebar = new Sidebar(sessions, {
+  create,
+  help: showHelp,
+  leave: config.signsIn ? signOut : null,
+  invitation,
+});
 const composer = new Composer(outbox, () => timeline.toEnd());
 const topbar = new Topbar({
   grpcAddress: config.grpcAddress,
@@ -62,6 +72,8 @@ const timeline = new Timeline({
   stop: config.canWrite ? (replyId) => conversation.stop(replyId) : null,
 });
 const router = new Router(show);
+let askingAgain = false;
+let standingTimer = 0;
 
 function show(name) {
   sidebar.setCurrent(name);
@@ -93,6 +105,7 @@ function pending() {
   const { name, log, notices } = conversation;
   for (const { key } of outbox.of(name)) if (log.has(key)) outbox.drop(key);
   return [
+    ...below(),
     ...notices.map((notice) => shown(notice, noticeView)),
     ...outbox.of(name).map((item) => shown(item, sendingView)),
   ];
@@ -103,6 +116,42 @@ function shown(item, view) {
   let node = views.get(item);
   if (!node) views.set(item, (node = view(item)));
   return node;
+}
+
+/** What stands below the last message, unless something comes after it. */
+function below() {
+  clearTimeout(standingTimer);
+  const { name, log, state } = conversation;
+  if (state !== "ready" || conversation.isWritten || outbox.of(name).length > 0) return [];
+  const last = log.messages.at(-1);
+  const how = standing(last, conversation.isAwaiting);
+  if (how === null) return [];
+  if (how === "waiting") standingTimer = setTimeout(() => timeline.update(), changesIn(last) + 50);
+  const plan = config.canWrite && planAgain(log.messages, { awaiting: conversation.isAwaiting, named: true });
+  const kept = afterwords.get(last);
+  if (kept?.how === how) return kept.node ? [kept.node] : [];
+  const node = afterword(how, plan ? again : null);
+  afterwords.set(last, { how, node });
+  return node ? [node] : [];
+}
+
+/** Have the last question answered again. */
+async function again() {
+  const { name, log } = conversation;
+  const facts = { awaiting: conversation.isAwaiting, named: !config.signsIn };
+  const plan = planAgain(log.messages, facts);
+  if (askingAgain || plan === null || conversation.isWritten) return;
+  askingAgain = true;
+  try {
+    timeline.toEnd();
+    await askAgain(name, log.position, plan, outbox);
+    if (!stream) conversation.reload();
+  } catch (error) {
+    const words = error.reason === "POSITION_CONFLICT" ? "something new was said meanwhile." : error.message;
+    if (conversation.name === name) conversation.notice(`It could not be asked again: ${words}`);
+  } finally {
+    askingAgain = false;
+  }
 }
 
 function noticeView({ words }) {
@@ -207,6 +256,7 @@ outbox.addEventListener("sent", () => {
 });
 addEventListener("online", () => outbox.flush());
 document.addEventListener("keydown", keys);
+addEventListener("ai-chat:unauthenticated", signIn);
 byId("skip").addEventListener("click", () => byId("main").focus());
 byId("brand").addEventListener("click", (event) => {
   if (event.metaKey || event.ctrlKey || event.shiftKey) return;

@@ -1,5 +1,6 @@
 // Where a person writes: Enter sends, Shift+Enter is a new line, what is typed is kept.
 
+import { config } from "./config.js";
 import { ask } from "./dialogs.js";
 import { draftOf, keepDraft, recall, remember } from "./drafts.js";
 import { element, icon } from "./dom.js";
@@ -41,7 +42,7 @@ export class Composer {
       { class: "composer", "aria-label": "Write a message" },
       this.#problem,
       element("div", { class: "composer-box" }, this.input, this.#send),
-      element("div", { class: "composer-foot" }, hint, this.#author),
+      element("div", { class: "composer-foot" }, hint, config.signsIn ? null : this.#author),
     );
     this.node.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -70,7 +71,9 @@ export class Composer {
     this.input.focus();
   }
 
+  /** What the person wants to be called; nothing where the server knows it by the token. */
   get author() {
+    if (config.signsIn) return "";
     const author = recall(AUTHOR_KEY, "");
     return typeof author === "string" ? author : "";
   }
@@ -147,6 +150,7 @@ export class Composer {
  */
 export function outgoingView({ content, author, state, problem }, { retry, discard, edit }) {
   const words = {
+    held: "Asking again…",
     waiting: problem ? `Not sent yet: ${problem}` : "Waiting to be sent…",
     sending: "Sending…",
     sent: "Sent",

@@ -34,6 +34,7 @@ export class Conversation extends EventTarget {
   #live = false;
   #queue = null;
   #shedding = false;
+  #told = 0;
   #abort = new AbortController();
   #stream;
 
@@ -65,6 +66,16 @@ export class Conversation extends EventTarget {
     await this.#join(signal);
   }
 
+  /** Whether the session waits for somebody to answer, and nobody does. */
+  get isAwaiting() {
+    return Boolean(this.session?.awaitingReply) && !this.isWritten;
+  }
+
+  /** Whether a reply is being written. */
+  get isWritten() {
+    return this.replies.drafts.length > 0 || Boolean(this.session?.reply);
+  }
+
   /** Read the session after that failed. */
   async retry() {
     if (this.state !== "failed") return;
@@ -92,6 +103,7 @@ export class Conversation extends EventTarget {
   takeSession({ change, session }) {
     if (session.name !== this.name) return;
     if (change === "deleted") return void (this.state === "deleted" || this.#deleted());
+    this.#told++;
     this.session = session;
     this.replies.identify(session.reply);
     if (this.state === "missing" || this.state === "deleted") this.state = "ready";
@@ -151,7 +163,7 @@ export class Conversation extends EventTarget {
     try {
       await stopReply(this.name, replyId);
     } catch (error) {
-      if (error.reason !== "REPLY_NOT_FOUND") this.#notice(`The reply could not be stopped: ${error.message}`);
+      if (error.reason !== "REPLY_NOT_FOUND") this.notice(`The reply could not be stopped: ${error.message}`);
     }
   }
 
@@ -188,10 +200,13 @@ export class Conversation extends EventTarget {
   }
 
   async #readSession(signal) {
+    const told = this.#told;
     try {
-      this.session = await getSession(this.name, signal);
-      this.replies.settle(this.session.reply?.id);
-      this.replies.identify(this.session.reply);
+      const session = await getSession(this.name, signal);
+      // What came live while the answer was under way is newer, and nothing would correct it.
+      if (told === this.#told) this.session = session;
+      this.replies.settle(this.session?.reply?.id);
+      this.replies.identify(this.session?.reply);
     } catch (error) {
       if (signal.aborted) return;
       if (error.status === 404) this.session = null;
@@ -244,7 +259,7 @@ export class Conversation extends EventTarget {
       }
       case "error":
         this.replies.endForeign();
-        this.#notice(String(payload.content ?? payload.message ?? "chat.ai reported an error"));
+        this.notice(String(payload.content ?? payload.message ?? "chat.ai reported an error"));
         break;
       default: // chat.ai's other types are the furniture of its own screen.
         return;
@@ -290,6 +305,7 @@ export class Conversation extends EventTarget {
   }
 
   #deleted() {
+    this.#told++;
     this.log.forget();
     this.replies.endAll();
     this.session = null;
@@ -297,7 +313,8 @@ export class Conversation extends EventTarget {
     this.#changed();
   }
 
-  #notice(words) {
+  /** Tell what went wrong and is stored nowhere. @param {string} words */
+  notice(words) {
     this.notices = [...this.notices, { words }].slice(-NOTICES);
     this.#changed();
   }

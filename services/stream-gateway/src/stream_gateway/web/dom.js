@@ -3,6 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 const ICONS = {
+  again: "M20 12a8 8 0 1 1-2.6-5.9L20 8.5M20 4v4.5h-4.5",
   alert: "M12 8v5m0 3.5v.01M10.3 3.9 2.4 17.6A2 2 0 0 0 4.1 20.6h15.8a2 2 0 0 0 1.7-3L13.7 3.9a2 2 0 0 0-3.4 0Z",
   check: "m4.5 12.5 5 5 10-11",
   chevron: "m6 9 6 6 6-6",
@@ -17,6 +18,7 @@ const ICONS = {
   pencil: "M4 20h4L19 9l-4-4L4 16v4ZM13 7l4 4",
   plus: "M12 5v14M5 12h14",
   search: "m20 20-4.5-4.5M17.5 11a6.5 6.5 0 1 1-13 0 6.5 6.5 0 0 1 13 0Z",
+  leave: "M14 8V5H5v14h9v-3M10 12h10m-3.5-3.5L20 12l-3.5 3.5",
   send: "M12 20V5m-6.5 6.5L12 5l6.5 6.5",
   stop: "M7 7h10v10H7z",
   terminal: "m5 8 4 4-4 4M12 16h7",

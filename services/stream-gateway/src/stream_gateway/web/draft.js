@@ -2,15 +2,19 @@
 
 import { element, icon, soon } from "./dom.js";
 import { GrowingMarkdown } from "./markdown.js";
-import { byline, partView } from "./message.js";
+import { byline } from "./message.js";
+import { partText, partView } from "./part.js";
 import { furnish } from "./prose.js";
+
+/** How much there is of a piece, in characters. */
+const sizeOf = (piece) => (typeof piece === "string" ? piece.length : partText(piece).length);
 
 const REST = 4; // Rendering takes at most one part in so many of the page's time.
 
 export class DraftView {
-  #shown = 0;
-  #text = 0;
-  #growing = null;
+  #at = 0; // The piece that is being shown, how much of it is, and the view that it grows in.
+  #size = 0;
+  #view = null;
   #scheduled = false;
 
   /**
@@ -51,16 +55,13 @@ export class DraftView {
   #render() {
     const started = performance.now();
     const { pieces } = this.draft;
-    for (; this.#shown < pieces.length; this.#shown++) {
-      const piece = pieces[this.#shown];
-      if (typeof piece === "string") {
-        this.#growing ??= new GrowingMarkdown(this.#section());
-        if (piece.length > this.#text) this.#growing.append(piece.slice(this.#text));
-        this.#text = piece.length;
-        if (this.#shown === pieces.length - 1) break; // It may grow.
-      } else this.body.append(partView(piece));
-      this.#growing = null;
-      this.#text = 0;
+    for (; this.#at < pieces.length; this.#at++) {
+      const piece = pieces[this.#at];
+      if (sizeOf(piece) > this.#size) this.#grow(piece);
+      this.#size = sizeOf(piece);
+      if (this.#at === pieces.length - 1) break; // It may grow.
+      this.#view = null;
+      this.#size = 0;
     }
     furnish(this.body);
     this.grown();
@@ -75,11 +76,16 @@ export class DraftView {
 
   get #behind() {
     const { pieces } = this.draft;
-    const last = pieces.at(-1);
-    return (
-      this.#shown < pieces.length - 1 ||
-      (this.#shown === pieces.length - 1 && (typeof last !== "string" || last.length > this.#text))
-    );
+    const rest = pieces.length - 1 - this.#at;
+    return rest > 0 || (rest === 0 && sizeOf(pieces[this.#at]) > this.#size);
+  }
+
+  #grow(piece) {
+    if (typeof piece === "string") {
+      this.#view ??= new GrowingMarkdown(this.#section());
+      this.#view.append(piece.slice(this.#size));
+    } else if (this.#view === null) this.body.append((this.#view = partView(piece)));
+    else this.#view.querySelector("pre").textContent = partText(piece);
   }
 
   #section() {

@@ -51,3 +51,8 @@ export function keepDraft(name, text) {
     .slice(0, MOST);
   remember(KEY, Object.fromEntries(newest));
 }
+
+/** Forget everything that was typed in this browser and not sent, and the name it was to be sent under. */
+export function forgetTyped() {
+  for (const key of remembered("ai-chat:")) forget(key);
+}

@@ -1,6 +1,7 @@
 // One message, finished: who, when, what, and what became of it.
 
 import { element, icon } from "./dom.js";
+import { partView, pushPart } from "./part.js";
 import { prose } from "./prose.js";
 import { showTime } from "./time.js";
 
@@ -33,17 +34,6 @@ export function byline(message, ...more) {
   );
 }
 
-/** What is not answer text: reasoning, a tool call, a source. */
-export function partView({ type, data }) {
-  const text = typeof data?.text === "string" ? data.text : typeof data?.content === "string" ? data.content : null;
-  return element(
-    "details",
-    { class: "part" },
-    element("summary", {}, icon("chevron"), element("span", {}, String(type).replace(/[.-]/g, " "))),
-    element("pre", { class: "raw" }, text ?? JSON.stringify(data, null, 2)),
-  );
-}
-
 /** A notice under a message that did not end as it should. */
 function ending({ status, statusReason }) {
   if (!status || status === "complete") return null;
@@ -61,19 +51,23 @@ function ending({ status, statusReason }) {
   );
 }
 
-function attributesView(attributes) {
+const BEHIND = new Set(["source", "details"]); // What one looks up after the answer; the rest led to it.
+
+/** What came with the text: parts, and whatever else a framework has stored. @returns {import("./part.js").Part[]} */
+function partsOf(attributes) {
   let value = attributes;
   if (typeof value === "string") {
     try {
       value = JSON.parse(value);
     } catch {
-      return [partView({ type: "details", data: { text: attributes } })];
+      return [{ type: "details", data: { text: attributes } }];
     }
   }
   if (!value || typeof value !== "object" || Object.keys(value).length === 0) return [];
   const { parts, ...rest } = value;
-  const shown = Array.isArray(parts) ? parts.filter((part) => part && typeof part === "object").map(partView) : [];
-  if (Object.keys(rest).length > 0) shown.push(partView({ type: "details", data: rest }));
+  const shown = [];
+  for (const part of Array.isArray(parts) ? parts : []) if (part && typeof part === "object") pushPart(shown, part);
+  if (Object.keys(rest).length > 0) shown.push({ type: "details", data: rest });
   return shown;
 }
 
@@ -102,6 +96,7 @@ function content(message) {
 export function messageView(message) {
   const time = element("time");
   if (message.timestamp) showTime(time, message.timestamp, "spoken");
+  const parts = partsOf(message.attributes);
   const status = message.status && message.status !== "complete" ? ` is-${message.status}` : "";
   return element(
     "li",
@@ -113,7 +108,14 @@ export function messageView(message) {
       "article",
       { "aria-label": `${authorName(message)}, message ${message.sequence}` },
       byline(message, message.timestamp ? time : null),
-      element("div", { class: "bubble" }, content(message), ...attributesView(message.attributes), ending(message)),
+      element(
+        "div",
+        { class: "bubble" },
+        ...parts.filter(({ type }) => !BEHIND.has(type)).map(partView),
+        content(message),
+        ...parts.filter(({ type }) => BEHIND.has(type)).map(partView),
+        ending(message),
+      ),
     ),
   );
 }

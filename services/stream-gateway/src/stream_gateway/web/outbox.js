@@ -10,9 +10,10 @@ const LAST_DELAY_MS = 30_000;
 const REMEMBERED_MS = 20 * 3600_000; // The server knows a key for at least a day.
 
 /**
- * @typedef {{key: string, session: string, content: string, author: string, at: number,
- *   state: "waiting"|"sending"|"sent"|"refused", problem: string}} Outgoing
- *   waiting: will be tried again by itself; refused: a person has to decide; sent: stored, not yet seen on the stream
+ * @typedef {{key: string, session: string, content: string, author: string, at: number, messages?: object[],
+ *   state: "held"|"waiting"|"sending"|"sent"|"refused", problem: string}} Outgoing
+ *   held: not to be sent yet; waiting: will be tried again by itself; refused: a person has to decide; sent: stored, not
+ *   yet seen on the stream; messages: what is sent instead of one message of `content`, the last one's id is the key
  */
 
 export class Outbox extends EventTarget {
@@ -28,11 +29,7 @@ export class Outbox extends EventTarget {
       .map((key) => recall(key, null))
       .filter((item) => [item?.key, item?.session, item?.content].every((field) => typeof field === "string"))
       .sort((a, b) => a.at - b.at)
-      .map((item) =>
-        Date.now() - item.at < REMEMBERED_MS
-          ? { ...item, state: item.state === "refused" ? "refused" : "waiting" }
-          : { ...item, state: "refused", problem: "It was left long ago and may have been sent." },
-      );
+      .map(revived);
   }
 
   /** @param {string|null} session @returns {Outgoing[]} */
@@ -45,11 +42,21 @@ export class Outbox extends EventTarget {
   }
 
   add(session, content, author) {
-    const item = { key: newKey(), session, content, author, at: Date.now(), state: "waiting", problem: "" };
-    this.#items.push(item);
-    remember(PREFIX + item.key, item);
-    this.#changed();
+    this.#put({ key: newKey(), session, content, author, at: Date.now(), state: "waiting", problem: "" });
     this.flush();
+  }
+
+  /** Write down messages that are about to be taken out of a session. @returns {string} the key to go on with */
+  hold(session, messages) {
+    const { id: key, author = "" } = messages.at(-1);
+    const content = messages.map((message) => message.content).join("\n\n");
+    this.#put({ key, session, content, author, messages, at: Date.now(), state: "held", problem: "" });
+    return key;
+  }
+
+  /** What was held cannot be sent without somebody's decision. @param {string} key @param {string} problem why */
+  refuse(key, problem) {
+    this.#set(key, { state: "refused", problem });
   }
 
   /** Try again, by a person's wish. */
@@ -88,18 +95,27 @@ export class Outbox extends EventTarget {
   }
 
   /** @returns {Promise<number|null>} ms to wait before the same may be tried again; null: go on with the next */
-  async #send({ key, session, content, author }) {
+  async #send({ key, session, content, author, messages }) {
     this.#set(key, { state: "sending", problem: "" });
     try {
       // The key is the message's id too, so the stream's copy is known as the same message.
-      await appendMessages(session, [{ id: key, role: "user", content, ...(author ? { author } : {}) }], key);
+      const one = { id: key, role: "user", content, ...(author ? { author } : {}) };
+      await appendMessages(session, messages ?? [one], key);
     } catch (error) {
-      this.#set(key, { state: error.isTransient ? "waiting" : "refused", problem: error.message });
-      return error.isTransient ? (error.retryAfter ?? 0) * 1000 : null;
+      // Who has to sign in again comes back, and then it is sent.
+      const later = error.isTransient || error.status === 401;
+      this.#set(key, { state: later ? "waiting" : "refused", problem: error.message });
+      return later ? (error.retryAfter ?? 0) * 1000 : null;
     }
     this.#set(key, { state: "sent", problem: "" });
     this.dispatchEvent(new CustomEvent("sent", { detail: { session, key } }));
     return null;
+  }
+
+  #put(item) {
+    this.#items.push(item);
+    remember(PREFIX + item.key, item);
+    this.#changed();
   }
 
   #set(key, change) {
@@ -113,4 +129,13 @@ export class Outbox extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+/** What a page that is gone has left, as far as this one can know what became of it. @param {Outgoing} item */
+function revived(item) {
+  if (item.state === "held")
+    return { ...item, state: "refused", problem: "The page was closed while it was asked again. See whether it is here." };
+  if (Date.now() - item.at >= REMEMBERED_MS)
+    return { ...item, state: "refused", problem: "It was left long ago and may have been sent." };
+  return { ...item, state: item.state === "refused" ? "refused" : "waiting" };
 }

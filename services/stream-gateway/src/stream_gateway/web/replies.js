@@ -1,5 +1,7 @@
 // Replies while they are being written: text and typed parts in one order, numbered by the store.
 
+import { pushPart } from "./part.js";
+
 const FOREIGN = ""; // chat.ai's replies have no id, and there is one at a time.
 const FOREIGN_SILENCE_MS = 30_000;
 
@@ -102,5 +104,6 @@ export class Replies {
 function push(draft, piece) {
   const last = draft.pieces.length - 1;
   if (typeof piece === "string" && typeof draft.pieces[last] === "string") draft.pieces[last] += piece;
-  else draft.pieces.push(piece);
+  else if (typeof piece === "string") draft.pieces.push(piece);
+  else pushPart(draft.pieces, piece);
 }

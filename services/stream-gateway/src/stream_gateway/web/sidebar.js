@@ -18,10 +18,10 @@ export class Sidebar {
 
   /**
    * @param {import("./sessions.js").SessionList} list
-   * @param {{create: (() => void)|null, help: () => void, invitation: () => Node}} options
-   *   create: null where nobody may; invitation: what to show where there is no session at all
+   * @param {{create: (() => void)|null, help: () => void, leave: (() => void)|null, invitation: () => Node}} options
+   *   create: null where nobody may; leave: sign out, null where nobody signs in; invitation: what to show where there is no session at all
    */
-  constructor(list, { create, help, invitation }) {
+  constructor(list, { create, help, leave, invitation }) {
     this.#list = list;
     this.invitation = invitation;
     this.ul = byId("sessions");
@@ -29,6 +29,7 @@ export class Sidebar {
     this.search = byId("search");
     byId("sidebar-actions").append(
       iconButton("help", "Keyboard shortcuts", help, { class: "icon-button only-wide" }),
+      ...(leave ? [iconButton("leave", "Sign out", leave)] : []),
       ...(create ? [iconButton("plus", "New session", create, { id: "new-session" })] : []),
       iconButton("close", "Close the list of sessions", () => this.close(), { class: "icon-button only-narrow" }),
     );

@@ -11,6 +11,7 @@ from ai_chat_client import (
     MESSAGE_STATUS_FAILED,
     ROLE_USER,
     AsyncClient,
+    Client,
     Message,
 )
 from ai_chat_client.errors import ConflictError, NotFoundError, ReplyLost, ReplyStopped
@@ -143,3 +144,30 @@ async def test_a_writer_that_is_cancelled_leaves_a_clear_end(client: AsyncClient
         await writing
     answer = (await messages(client, name))[-1]
     assert (answer.content, answer.status) == ("so far", MESSAGE_STATUS_FAILED)
+
+
+def test_without_an_event_loop_a_reply_survives_the_service_being_killed(stack: Stack, name: str) -> None:
+    with Client(stack.server) as client:
+        with client.reply(name, author="ada", messages=QUESTION) as reply:
+            for n in range(200):
+                reply.write(f"{n} ")
+                if n == 100:
+                    stack.svc.kill()
+                    stack.svc.start()
+        question, answer = client.messages(name)
+    assert (question.content, answer.content) == ("?", "".join(f"{n} " for n in range(200)))
+    assert (answer.id, answer.status) == (reply.id, MESSAGE_STATUS_COMPLETE)
+
+
+def test_without_an_event_loop_being_stopped_is_heard_at_the_next_word(stack: Stack, name: str) -> None:
+    client = Client(stack.server)
+
+    def write() -> None:
+        with client.reply(name, messages=QUESTION) as reply:
+            reply.write("so far")
+            client.stop_reply(name, reply_id=reply.id)
+            while True:
+                reply.write("more")
+
+    with client, pytest.raises(ReplyStopped):
+        write()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -14,25 +13,11 @@ from aichat.session.v1.session_pb2 import Message, Part
 from ai_chat_client import reply_frames as frames
 from ai_chat_client.channels import Channels
 from ai_chat_client.connection import Connection
-from ai_chat_client.errors import CLOSED, AiChatError, unreachable
+from ai_chat_client.errors import AiChatError, unreachable
+from ai_chat_client.reply_streams import ReplyStreams
 from ai_chat_client.retry import RetryPolicy
 
-GIVE_UP_AFTER_SECONDS: Final = 60.0
-"""For so long a reply that has begun is taken up again: by then its lease is over even where the store was away."""
-
-_WAITING_BYTES: Final = 64 * 1024
-_DEFAULT_LEASE_SECONDS: Final = 15.0
-_STEADY_SECONDS: Final = 5.0
 _LAST_WORD_SECONDS: Final = 5.0
-
-_TAKEN_UP_AGAIN: Final = frozenset({
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.INTERNAL,
-    grpc.StatusCode.UNKNOWN,
-    grpc.StatusCode.CANCELLED,
-})  # fmt: skip
 
 if TYPE_CHECKING:
     from grpc.aio import StreamStreamCall
@@ -72,7 +57,7 @@ class ReplyWriter:
         self._server = connection.server
         self._policy = policy
         self._translated = translated
-        self._idle_seconds = (start.lease.ToTimedelta().total_seconds() or _DEFAULT_LEASE_SECONDS) / 3
+        self._idle_seconds = frames.renew_after(start)
         self._journal = frames.Journal()
         self._ending: api.StreamReplyRequest | None = None
         self._news = asyncio.Event()
@@ -83,8 +68,7 @@ class ReplyWriter:
         self._cancelling = 0
         self._writing = False
         self._interrupted = False
-        self._failures = 0
-        self._broken_since = time.monotonic()
+        self._streams = ReplyStreams(policy)
 
     @property
     def id(self) -> str:
@@ -100,8 +84,8 @@ class ReplyWriter:
     async def write(self, text: str) -> None:
         """Adds answer text. Waits while much of what was said before has not gone out."""
         self._check_open()
-        for at in range(0, len(text), frames.TEXT_PIECE_CHARACTERS):
-            await self._say(text[at : at + frames.TEXT_PIECE_CHARACTERS])
+        for piece in frames.pieces(text):
+            await self._say(piece)
 
     async def part(self, type: str, data: Mapping[str, object] | str) -> None:  # noqa: A002 - The field's name.
         """Adds what is not answer text; `data`: a JSON object, or one as text. ValueError when it is not a part."""
@@ -149,7 +133,7 @@ class ReplyWriter:
     async def _say(self, frame: str | Part) -> None:
         self._journal.add(frame)
         self._news.set()
-        while self._journal.waiting > _WAITING_BYTES:
+        while self._journal.is_full:
             self._room.clear()
             await self._room.wait()
             self._check_open()
@@ -166,9 +150,8 @@ class ReplyWriter:
     async def _fail_for(self, exc: BaseException) -> None:
         """Says that the writer broke off, as far as that is possible now; never why: that may hold secrets."""
         cancelled = isinstance(exc, asyncio.CancelledError)
-        reason = "the writer was cancelled" if cancelled else f"the writer failed ({type(exc).__name__})"
         if self._ending is None and not self._is_over():
-            self._ending = frames.fail(reason, "")
+            self._ending = frames.fail("the writer was cancelled", "") if cancelled else frames.broke_off(exc)
             self._news.set()
         await asyncio.wait((self._task(),), timeout=_LAST_WORD_SECONDS)
 
@@ -202,11 +185,11 @@ class ReplyWriter:
         """Opens streams until the reply has ended; raises when no other stream would help."""
         try:
             while True:
-                opened = time.monotonic()
+                self._streams.opening()
                 try:
                     return await self._stream()
                 except AiChatError as error:
-                    delay = self._delay_after(error, opened)
+                    delay = self._streams.delay_after(error)
                 await asyncio.sleep(delay)
         finally:
             # Here and not when the task is seen to be done: by then the writer could have gone on.
@@ -218,20 +201,6 @@ class ReplyWriter:
         if self._writing and self._ending is None and self._inside is not None:
             self._interrupted = True
             self._inside.cancel()
-
-    def _delay_after(self, error: AiChatError, opened: float) -> float:
-        """Seconds to wait before the next stream; raises `error` when there is to be none."""
-        now = time.monotonic()
-        if error.code not in _TAKEN_UP_AGAIN or error.reason == CLOSED:
-            raise error
-        if now - opened > _STEADY_SECONDS or not self._failures:
-            self._failures, self._broken_since = 0, now
-        self._failures += 1
-        delay = self._policy.backoff.delay(self._failures, error.retry_after)
-        patience = GIVE_UP_AFTER_SECONDS if self._begun.done() else self._policy.timeout
-        if now + delay - self._broken_since > patience:
-            raise error
-        return delay
 
     async def _stream(self) -> api.ReplyFinished:
         """One stream, to the end of the reply. Raises AiChatError when the stream broke or was refused."""
@@ -252,8 +221,7 @@ class ReplyWriter:
         return await self._read(call)  # Says why, when the stream could not be written to.
 
     def _take_up(self, started: api.ReplyStarted) -> None:
-        if started.accepted > self._journal.accepted:
-            self._failures = 0
+        self._streams.taken_up(progress=started.accepted > self._journal.accepted)
         self._journal.go_on_after(started.accepted)
         self._begin(started)
 

@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -17,6 +17,8 @@ TEXT_PIECE_CHARACTERS: Final = 16_384
 """A longer text goes out as several frames, so that none delays what a slow stream has to carry."""
 PART_BYTES: Final = 64 * 1024
 
+_WAITING_BYTES: Final = 64 * 1024
+_DEFAULT_LEASE_SECONDS: Final = 15.0
 _PART_TYPE: Final = re.compile(r"[a-z0-9.-]{1,64}")
 
 
@@ -41,6 +43,22 @@ def start(
         expected_position=expected_position,
         lease=duration(lease),
     )
+
+
+def renew_after(start: api.ReplyStart) -> float:
+    """After so many seconds without a frame the lease is renewed."""
+    return (start.lease.ToTimedelta().total_seconds() or _DEFAULT_LEASE_SECONDS) / 3
+
+
+def pieces(text: str) -> Iterator[str]:
+    """A text as it is sent: a long one in several frames."""
+    for at in range(0, len(text), TEXT_PIECE_CHARACTERS):
+        yield text[at : at + TEXT_PIECE_CHARACTERS]
+
+
+def broke_off(exc: BaseException) -> api.StreamReplyRequest:
+    """The last frame of a reply whose writer failed; it does not say why: that may hold secrets."""
+    return fail(f"the writer failed ({type(exc).__name__})", "")
 
 
 def finish(attributes: str, messages: Iterable[Message]) -> api.StreamReplyRequest:
@@ -84,6 +102,11 @@ class Journal:
     """How many have gone out on the current stream, or were stored before it."""
     waiting: int = 0
     """The size, about in bytes, of those that have not."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a writer should wait before it says more."""
+        return self.waiting > _WAITING_BYTES
 
     def add(self, frame: str | Part) -> None:
         """Takes one frame to be sent."""

@@ -4,7 +4,8 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar
 
@@ -12,8 +13,9 @@ import grpc
 from aichat.session.v1 import session_pb2 as model
 from aichat.session.v1 import session_service_pb2 as api
 from aichat.session.v1 import session_service_pb2_grpc as api_grpc
+from aichat.session.v1.session_pb2 import Message
 
-from ai_chat_client import calls
+from ai_chat_client import calls, reply_frames
 from ai_chat_client.connection import Connection
 from ai_chat_client.endpoint import DEFAULT_SERVER
 from ai_chat_client.errors import AiChatError, closed, from_rpc, unreachable
@@ -21,6 +23,7 @@ from ai_chat_client.reconnect import SILENCE_SECONDS, LossHandler, Reconnects
 from ai_chat_client.resume import MissedError, SessionProgress
 from ai_chat_client.retry import Attempts, RetryPolicy
 from ai_chat_client.silence import SilenceGuard
+from ai_chat_client.sync_reply import SyncReplyWriter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -158,6 +161,35 @@ class Client:
                             yield event
             except AiChatError as error:
                 self._wait(reconnects, error, on_loss)
+
+    def reply(
+        self,
+        session: str,
+        *,
+        author: str = "",
+        model: str = "",
+        messages: Iterable[Message] = (),
+        expected_position: str | None = None,
+        lease: timedelta | None = None,
+        reply_id: str = "",
+    ) -> SyncReplyWriter:
+        """As AsyncClient.reply: `with client.reply("s") as reply: reply.write("...")`; see SyncReplyWriter."""
+        start = reply_frames.start(
+            session,
+            author=author,
+            model=model,
+            messages=messages,
+            expected_position=expected_position,
+            lease=lease,
+            reply_id=reply_id,
+        )
+        return SyncReplyWriter(
+            start,
+            stub=self._stub,
+            connection=self._connection,
+            policy=self._policy,
+            translated=self._translated,
+        )
 
     def invoke(self, call: calls.Call[R]) -> R:
         """Makes a call that `ai_chat_client.calls` described, with its deadline and its repetitions."""

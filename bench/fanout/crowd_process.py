@@ -246,6 +246,8 @@ class Play:
                 self._note(viewer, found)
 
     def _note(self, viewer: ViewerSocket, found: marks.Marks) -> None:
+        if found.final and viewer.is_back:
+            return  # Who came back after the end has the text from here; to all others it may not make up for a loss.
         ledger = viewer.ledger
         was_complete = ledger.is_complete
         ledger.take(found)

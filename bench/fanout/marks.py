@@ -17,6 +17,7 @@ MICROSECONDS: Final = 1_000_000
 _FOUND: Final = re.compile(rb'"type":"(\w+)"|\[(\d+):(\d+):(\d+)\]')
 _LIVE: Final = b"chunk"
 _WHOLE: Final = b"snapshot"
+_FINAL: Final = (b"complete", b"message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,14 @@ class Marks:
     """The marks of one run found in a piece of a stream, in order.
 
     whole  they are all there is until now, in place of what was told before
+    final  they are those of the finished message, which repeats what viewers who were there have been told
     """
 
     run: int
     sequences: Sequence[int]
     due: Sequence[int]
     whole: bool = False
+    final: bool = False
 
     @property
     def first(self) -> int:
@@ -73,7 +76,7 @@ def complete(run: int, position: str) -> bytes:
 
 
 def find(data: bytes) -> list[Marks]:
-    """The marks in whole events, a row of equal run and kind at a time; those of a finished message do not count."""
+    """The marks in whole events, a row of equal run and kind at a time."""
     found: list[Marks] = []
     sequences: list[int] = []
     due: list[int] = []
@@ -82,7 +85,7 @@ def find(data: bytes) -> list[Marks]:
 
     def close() -> None:
         if sequences:
-            found.append(Marks(run, _compact(sequences), tuple(due), whole=kind == _WHOLE))
+            found.append(Marks(run, _compact(sequences), tuple(due), kind != _LIVE, kind in _FINAL))
             sequences.clear()
             due.clear()
 
@@ -91,7 +94,7 @@ def find(data: bytes) -> list[Marks]:
             if type_ != kind or type_ == _WHOLE:
                 close()
                 kind = type_
-        elif kind in (_LIVE, _WHOLE):
+        elif kind in (_LIVE, _WHOLE, *_FINAL):
             number = int(of_run)
             if number != run:
                 close()

@@ -103,6 +103,35 @@ def test_a_viewer_that_rejoins_says_where_it_was_and_counts_on(viewers: Crowd, s
     viewers.close("all")
 
 
+def finished(sequences: int) -> bytes:
+    text = "".join(marks.mark(1, sequence, 0) for sequence in range(sequences))
+    return f'data: {{"type":"complete","payload":{{"content":"{text}"}}}}\n\n'.encode()
+
+
+def test_the_finished_message_does_not_make_up_for_what_a_viewer_missed(viewers: Crowd, server: Server) -> None:
+    opened(viewers, server, 1)
+    viewers.begin("all", 1, [3])
+    server.streams[0].sendall(event(0) + event(2) + finished(3))
+    server.streams[0].close()
+    tally = viewers.finish(60.0)
+    assert (tally.missing, tally.doubled) == (1, 0)
+    viewers.close("all")
+
+
+def test_a_viewer_who_is_back_after_the_end_has_the_text_from_the_finished_message(
+    viewers: Crowd, server: Server
+) -> None:
+    opened(viewers, server, 1)
+    viewers.begin("all", 1, [3])
+    viewers.rejoin("all")
+    server.streams[0].close()
+    server.accept(1)
+    server.streams[0].sendall(finished(3))
+    tally = viewers.finish(60.0)
+    assert (tally.missing, tally.doubled) == (0, 0)
+    viewers.close("all")
+
+
 def test_a_stream_that_the_server_ends_is_told(viewers: Crowd, server: Server) -> None:
     opened(viewers, server, 1)
     viewers.begin("all", 1, [1])

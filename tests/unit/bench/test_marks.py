@@ -33,11 +33,12 @@ def test_runs_are_told_apart() -> None:
     assert [each.run for each in marks.find(data)] == [1, 2]
 
 
-def test_a_finished_message_repeats_nothing() -> None:
+def test_a_finished_message_is_told_from_the_chunks_that_it_repeats() -> None:
     text = marks.mark(1, 0, 0)
     data = marks.chunk(1, 0, 0, POSITION) + f'{{"type":"complete","payload":{{"content":"{text}"}}}}'.encode()
-    (found,) = marks.find(data)
-    assert list(found.sequences) == [0]
+    live, finished = marks.find(data)
+    assert not live.final
+    assert finished.final
 
 
 def test_each_snapshot_is_whole_by_itself() -> None:

@@ -98,3 +98,13 @@ def test_a_session_of_chat_ai_opens_under_whatever_name_it_has(world: World, vis
     expect(page.locator("#messages .message")).to_have_count(2)
     expect(page.locator(".sessions a").filter(has_text=name)).to_have_attribute("aria-current", "page")
     assert chat_ai.history(world.store, name) == [("user", f"hello from {name}"), ("user", "and an answer")]
+
+
+def test_a_session_whose_name_no_address_can_hold_says_so(world: World, visit: Opener) -> None:
+    chat_ai.say(world.store, "..", "user", "from long ago")
+    world.client.get_session("..")
+    page = visit()
+    page.locator('a[data-session=".."]').click()
+    expect(page.get_by_text("A browser cannot ask for a session of this name.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Pick up a conversation")).to_be_visible()

@@ -1,5 +1,7 @@
 // The gateway's JSON routes. Every failure is an ApiError whose message a person can act on.
 
+import { isStep } from "./router.js";
+
 const TIMEOUT_MS = 20_000;
 
 export class ApiError extends Error {
@@ -95,8 +97,15 @@ export function query(parameters) {
   return text ? `?${text}` : "";
 }
 
-/** @param {string} name */
-const sessionPath = (name) => `api/sessions/${encodeURIComponent(name)}`;
+/**
+ * @param {string} name
+ * @throws {ApiError} for a name that would lead elsewhere: browsers take a segment of dots, encoded or not, for a step up
+ */
+function sessionPath(name) {
+  if (isStep(name))
+    throw new ApiError(400, "INVALID_NAME", "A browser cannot ask for a session of this name. A terminal can resume it.");
+  return `api/sessions/${encodeURIComponent(name)}`;
+}
 
 /** One page of sessions, latest activity first; `cursor` is null on the last. */
 export async function listSessions({ limit, cursor, text, signal }) {

@@ -8,8 +8,11 @@ document.querySelector("base").href = base.href;
 const segment = (name) =>
   encodeURIComponent(name).replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 
+/** Whether a path takes this name for a step, so that no address leads to such a session. @param {string} name */
+export const isStep = (name) => name === "." || name === "..";
+
 /** The address of a session, relative to the page's base. @param {string} name */
-export const sessionHref = (name) => `s/${segment(name)}`;
+export const sessionHref = (name) => (isStep(name) ? "./" : `s/${segment(name)}`);
 
 /** The absolute link to a session, for somebody else's browser. @param {string} name */
 export const sessionLink = (name) => new URL(sessionHref(name), base).href;

@@ -49,7 +49,7 @@ proto: .venv/ready ## Generate proto/gen from the .proto files
 
 up: .venv/ready ## Start everything in Docker (ASSISTANT=off: no assistant), and wait until it is ready
 	@$(if $(filter off,$(ASSISTANT)),ASSISTANT_REPLICAS=0) docker compose up --build --detach --wait
-	@address=$$(docker compose port session-svc 50051); \
+	@address=$$(docker compose port session-svc 50051 2>/dev/null) || exit 0; \
 	[ "$$address" = 127.0.0.1:50051 ] || server="--server $$address "; \
 	printf '\n  page  http://%s/\n  chat  %s/ai-chat %s--session my-project\n' \
 	    "$$(docker compose port stream-gateway 3000)" $(BIN) "$$server"

@@ -81,7 +81,7 @@ class Stack:
 
     def compose(self, *arguments: str, check: bool = True, **settings: str) -> subprocess.CompletedProcess[str]:
         """`docker compose` of this project; `settings` are added to its environment. Output holds both streams."""
-        return subprocess.run(
+        done = subprocess.run(
             [*self._command, *arguments],
             env={**self._environment, **settings},
             cwd=ROOT,
@@ -90,8 +90,10 @@ class Stack:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=UP_SECONDS,
-            check=check,
+            check=False,
         )
+        assert not (check and done.returncode), f"docker compose {arguments}: {done.stdout[-4000:]}"
+        return done
 
     def pipe(self, *arguments: str, feed: bytes = b"", check: bool = True) -> bytes:
         """As `compose`, for data: `feed` is its input. Returns its output; where it may fail, both streams."""

@@ -1,6 +1,7 @@
 """`python -m bench.fanout`: the fan-out alone. `--report` writes what was last measured into docs/."""
 
 import argparse
+import signal
 import sys
 
 from bench.fanout import report, results, table
@@ -22,6 +23,7 @@ def main() -> None:
 
 def run(*, quick: bool = False) -> None:
     """Measures, prints tables and targets, and keeps the results."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # As Ctrl-C: an nginx worker outlives its killed master.
     found = results.empty()
     try:
         measure(QUICK if quick else FULL, found, lambda text: print(text, flush=True))

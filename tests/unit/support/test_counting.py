@@ -8,8 +8,8 @@ from support.ledger import Ledger
 from support.workload import Acknowledged, Verdict, judge
 
 
-def _message(sequence: int, **more: Any) -> dict[str, Any]:
-    return {"type": "user", "payload": {"id": f"m{sequence}", "sequence": sequence, "content": "", **more}}
+def _message(sequence: int) -> dict[str, Any]:
+    return {"type": "user", "payload": {"id": f"m{sequence}", "sequence": sequence, "content": ""}}
 
 
 def _chunk(at: int, text: str) -> dict[str, Any]:

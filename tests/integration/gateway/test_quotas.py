@@ -22,6 +22,7 @@ def strict(secured: Secured) -> Iterator[Service]:
         GATEWAY_TOKEN=own,
         TRUSTED_PROXIES="127.0.0.1",
         PUBLIC_URL=f"{PUBLIC}/team/",
+        CORS_ORIGINS="https://board.example.com",
         LIMIT_ADDRESS_REQUESTS="0.5",
         LIMIT_ADDRESS_BYTES="100",
         LIMIT_TOKEN_REQUESTS="3",
@@ -128,3 +129,26 @@ async def test_behind_a_proxy_with_tls_and_a_path_the_cookie_is_for_that_path_an
         for cookie, status in (("__Secure-ai-chat", 200), ("ai-chat", 303), ("__Host-ai-chat", 303)):
             answer = await visitor.get("/team/", headers={"cookie": f"{cookie}={secured.root}"})
             assert answer.status_code == status
+
+
+async def test_a_named_origin_may_ask_with_a_token_of_its_own_and_with_nothing_else(
+    strict: Service, secured: Secured
+) -> None:
+    allow, board = "access-control-allow-origin", {"origin": "https://board.example.com"}
+    ask = {**board, "access-control-request-method": "GET", "access-control-request-headers": "authorization"}
+    async with at(strict, "203.0.113.80", secured.root) as page:
+        preflight = await page.options("/api/sessions", headers=ask)
+        answer = await page.get("/api/sessions", headers=board)
+        async with page.stream("GET", "/api/stream?list=1", headers=board) as stream:
+            assert (stream.status_code, stream.headers[allow]) == (200, board["origin"])
+    async with at(strict, "203.0.113.81") as page:
+        by_cookie = await page.get("/api/sessions", headers={**board, "cookie": f"__Secure-ai-chat={secured.root}"})
+        stranger = await page.options("/api/sessions", headers={**ask, "origin": "https://evil.example"})
+
+    assert (preflight.status_code, preflight.headers[allow]) == (204, board["origin"])
+    assert "authorization" in preflight.headers["access-control-allow-headers"]
+    assert (answer.status_code, answer.headers[allow]) == (200, board["origin"])
+    assert by_cookie.status_code == 403
+    assert allow not in stranger.headers
+    for every in (preflight, answer, by_cookie):
+        assert "access-control-allow-credentials" not in every.headers

@@ -40,6 +40,7 @@ class GatewaySettings(ServiceSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     gateway_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
     gateway_write: bool | None = None
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
     limit_token_requests: float = Field(50, ge=0, description="a second; 0: no limit")
     limit_address_requests: float = Field(200, ge=0, description="a second; 0: no limit")
     limit_token_bytes: float = Field(1024 * 1024, ge=0, description="of bodies, a second; 0: no limit")
@@ -64,6 +65,19 @@ class GatewaySettings(ServiceSettings):
             if "/" in host or host == "*":
                 raise ValueError(f"{host!r} is no host name; write names without scheme and port: chat.example.com")
         return tuple(host.strip("[]").rstrip(".").lower() for host in value)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if (
+                f"{parts.scheme}://{parts.netloc}" != origin
+                or parts.scheme not in ("http", "https")
+                or not parts.netloc
+            ):
+                raise ValueError(f"{origin!r} is no origin; write scheme and host: https://board.example.com")
+        return tuple(origin.lower() for origin in value)
 
     @model_validator(mode="after")
     def _has_a_token_of_its_own(self) -> Self:

@@ -11,8 +11,10 @@ from stream_gateway.http.problems import Problem, unauthenticated
 from stream_gateway.http.visitor import Visitor
 from stream_gateway.settings import GatewaySettings
 
-MAX_TOKEN: Final = 3800
-"""Characters: a browser keeps no cookie of more than 4096 bytes, its name and attributes included."""
+MAX_TOKEN: Final = 6000
+"""Characters: gRPC carries 8 KiB of metadata, this among it."""
+MAX_KEPT: Final = 3800
+"""Characters of one that a cookie holds: a browser takes 4096, its name and attributes included."""
 COOKIE_SECONDS: Final = 30 * 86_400
 """How long a browser stays signed in, if the token lives that long."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750's b64token.

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
 from stream_gateway import metrics
+from stream_gateway.http.cors import Cors
 from stream_gateway.http.credentials import Cookie, credential_of, token_missing
 from stream_gateway.http.guard import Guard
 from stream_gateway.http.problems import Problem
@@ -77,6 +78,7 @@ class Edge:
         self._prefix = settings.path_prefix
         self._trusted = settings.trusted_proxies
         self._tokens_required = settings.tokens_required
+        self._cors = Cors(settings)
         self._guard = guard
         self._cookie = cookie
         self._quotas = quotas
@@ -104,7 +106,8 @@ class Edge:
     async def _serve_stream(
         self, scope: Scope, receive: Receive, send: Send, visitor: Visitor, request_id: str
     ) -> None:
-        scope["stream_gateway.headers"] = [(REQUEST_ID_HEADER.encode(), request_id.encode())]
+        extra = {REQUEST_ID_HEADER: request_id, **self._cors.headers(Headers(scope=scope))}
+        scope["stream_gateway.headers"] = [(name.encode(), value.encode()) for name, value in extra.items()]
         try:
             self._quotas.request_from(visitor)
             self._guard.check_host(visitor)
@@ -125,6 +128,8 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID_HEADER] = request_id
+                if scope["path"].startswith(API):
+                    headers.update(self._cors.headers(Headers(scope=scope)))
                 if status in UNFINISHED and (status == TOO_SLOW or "content-length" not in Headers(scope=scope)):
                     headers["connection"] = "close"  # Nobody knows when such a body ends.
                 for name, value in SECURITY_HEADERS.items():
@@ -152,6 +157,8 @@ class Edge:
         self._quotas.request_from(visitor)
         self._guard.check_host(visitor)
         if path.startswith(API):
+            if answer := self._cors.preflight(scope["method"], Headers(scope=scope)):
+                return answer
             self._authorize(scope, visitor)
             credential = scope[CREDENTIAL]
             context.token.set(credential.token if credential else None)

@@ -12,7 +12,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stream_gateway.http.credentials import MAX_TOKEN, Cookie, is_token
+from stream_gateway.http.credentials import MAX_KEPT, Cookie, is_token
 from stream_gateway.http.edge import SIGN_IN, SIGN_OUT, VISITOR, Receive, Scope, Send
 from stream_gateway.http.guard import Guard
 from stream_gateway.http.problems import Problem, from_error
@@ -26,6 +26,7 @@ POLICY: Final = (
 FORM: Final = "application/x-www-form-urlencoded"
 _PAGES: Final = re.compile(r"(?:s/[A-Za-z0-9._~!$&'()*+,;=:@%-]{1,1000})?")
 """Where one may want to go: the page, or one session's. Nothing that leads elsewhere has this form."""
+_TOO_LONG: Final = "This is too long for a browser to keep: ask for a token of this server instead."
 _UNKNOWN: Final = "This token is not known here, or it has expired or been revoked."
 
 
@@ -61,8 +62,8 @@ class SignIn:
         fields = await _form(request)
         token, wanted = fields.get("token", "").strip(), fields.get("next", "")
         try:
-            if not is_token(token):
-                return self._page(wanted, 401, _UNKNOWN)
+            if not is_token(token) or len(token) > MAX_KEPT:
+                return self._page(wanted, 401, _TOO_LONG if len(token) > MAX_KEPT else _UNKNOWN)
             context.token.set(token)
             await self._client.list_sessions(page_size=1)
         except AiChatError as error:
@@ -84,7 +85,7 @@ class SignIn:
     ) -> Response:
         text = self._template
         for name, value in {
-            "__MAX_TOKEN__": str(MAX_TOKEN),
+            "__MAX_TOKEN__": str(MAX_KEPT),
             "__NEXT__": wanted if _PAGES.fullmatch(wanted) else "",
             "__PROBLEM__": problem,
         }.items():

@@ -127,10 +127,10 @@ function below() {
   const how = standing(last, conversation.isAwaiting);
   if (how === null) return [];
   if (how === "waiting") standingTimer = setTimeout(() => timeline.update(), changesIn(last) + 50);
-  const plan = config.canWrite && planAgain(log.messages, { awaiting: conversation.isAwaiting, named: true });
+  const hasQuestion = log.messages.some(({ role }) => role === "user");
   const kept = afterwords.get(last);
   if (kept?.how === how) return kept.node ? [kept.node] : [];
-  const node = afterword(how, plan ? again : null);
+  const node = afterword(how, config.canWrite && hasQuestion ? again : null);
   afterwords.set(last, { how, node });
   return node ? [node] : [];
 }

@@ -66,9 +66,9 @@ export class Conversation extends EventTarget {
     await this.#join(signal);
   }
 
-  /** Whether the session waits for somebody to answer, and nobody does. */
+  /** Whether the session waits for somebody to answer, and nobody does; where nobody is to answer it never waits. */
   get isAwaiting() {
-    return Boolean(this.session?.awaitingReply) && !this.isWritten;
+    return Boolean(this.session?.awaitingReply) && !this.isWritten && this.session.labels?.assistant !== "none";
   }
 
   /** Whether a reply is being written. */

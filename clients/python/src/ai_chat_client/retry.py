@@ -11,7 +11,8 @@ import grpc
 from ai_chat_client.errors import AiChatError
 
 CONNECT_SECONDS = 3.0
-"""So long a call that was never sent, because there is no connection, is made again whatever it does."""
+"""So long a call that was never sent, because there is no connection, is made again, whatever it does."""
+_CONNECT_PAUSE = 0.05
 
 _REFUSED = frozenset({"DRAINING", "RATE_LIMITED", "TOO_MANY_STREAMS"})
 _TRANSIENT = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
@@ -72,8 +73,8 @@ class Attempts:
         self._failures += 1
         delay = self._policy.backoff.delay(self._failures, error.retry_after)
         then = self._clock() + delay
-        if self._repeat is not Repeat.ALWAYS and error.never_sent:
-            return delay if then < self._connect_by else None
+        if error.never_sent and self._policy.attempts > 1 and then + _CONNECT_PAUSE < self._connect_by:
+            return delay + _CONNECT_PAUSE
         if self._failures >= self._policy.attempts or not self._may_repeat(error):
             return None
         return delay if then < self._deadline else None

@@ -142,6 +142,22 @@ def test_asking_again_removes_nothing_that_came_meanwhile(world: World, visit: O
     expect(page.locator(".outgoing")).to_have_count(0)
 
 
+def test_a_question_that_was_taken_out_survives_a_reload(world: World, visit: Opener) -> None:
+    asked_long_ago(world, "reloaded", "why?")
+    world.answer("reloaded", "", status=MESSAGE_STATUS_FAILED, status_reason="No memory.")
+    page = visit(world.link("reloaded"))
+    page.get_by_role("button", name="Try again").wait_for()
+    page.route("**/messages", lambda route: route.abort())
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".outgoing")).to_contain_text("why?")
+    expect(page.locator("#messages .message")).to_have_count(0)
+    page.unroute("**/messages")
+    page.reload()
+    expect(page.locator("#messages .prose")).to_have_text(["why?"])
+    expect(page.locator(".outgoing")).to_have_count(0)
+    assert world.client.get_session("reloaded").awaiting_reply
+
+
 def test_that_nobody_answers_is_said(world: World, visit: Opener) -> None:
     asked_long_ago(world, "alone", "is anybody there?")
     page = visit(world.link("alone"))

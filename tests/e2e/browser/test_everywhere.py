@@ -95,7 +95,7 @@ def test_an_answer_is_the_same_everywhere_and_so_are_the_remains_of_one_whose_as
             for page in (early, late):
                 expect(page.locator("#messages .role-assistant .prose")).to_have_text([ANSWER])
             for terminal in (asking, watching):
-                assert terminal.wait_for(ANSWER).count(FIRST_HALF[0]) == 1
+                terminal.wait_for(ANSWER)  # A prompt draws what is not a whole line yet again and again.
 
             asking.type("Once more!" + ENTER)
             expect(late.locator("#messages .role-user .prose")).to_have_text(["Count!", "Once more!"])
@@ -108,8 +108,8 @@ def test_an_answer_is_the_same_everywhere_and_so_are_the_remains_of_one_whose_as
                 expect(remains).to_contain_text("half an answ", timeout=LEASE_MS + WAIT_MS)
                 expect(remains.locator(".ending")).to_have_text("Interrupted · The one who wrote it went away.")
             for terminal in (asking, watching):
-                screen = terminal.wait_for("interrupted")
-                assert "half an answ" in screen
+                terminal.wait_for("interrupted")
+                terminal.wait_for("half an answ")
 
 
 def _settings(home: Path, model: Model) -> dict[str, str]:

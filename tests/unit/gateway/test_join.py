@@ -16,7 +16,7 @@ from stream_gateway.tasks import Tasks
 from unit.gateway.model import Server, wander
 from unit.gateway.model_page import Page
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 20.0
 TINY_BYTES = 3000
 """Of all rings and replies together: viewers fall off, and texts are let go of."""
 
@@ -34,21 +34,21 @@ CAREFUL = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.timeout(300)
-@settings(CAREFUL, max_examples=400)
+@settings(CAREFUL, max_examples=250)
 @given(st.lists(STEPS, min_size=3, max_size=40), DICE)
 def test_every_message_and_chunk_is_seen_once_and_in_order(steps: list[tuple[str, int]], dice: random.Random) -> None:
     asyncio.run(play(steps, dice, PROCESS_BYTES))
 
 
 @pytest.mark.timeout(300)
-@settings(CAREFUL, max_examples=300)
+@settings(CAREFUL, max_examples=120)
 @given(st.lists(STEPS, min_size=3, max_size=40), DICE)
 def test_so_it_is_where_nearly_nothing_can_be_remembered(steps: list[tuple[str, int]], dice: random.Random) -> None:
     asyncio.run(play(steps, dice, TINY_BYTES))
 
 
 @pytest.mark.timeout(300)
-@settings(CAREFUL, max_examples=150)
+@settings(CAREFUL, max_examples=100)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=12), DICE)
 def test_whoever_comes_between_any_two_chunks_sees_the_whole_reply(sizes: list[int], dice: random.Random) -> None:
     steps = [("append", 1), ("join", 0), ("begin", 0)]
@@ -75,8 +75,8 @@ async def play(steps: list[tuple[str, int]], dice: random.Random, memory: int) -
                 case _:
                     getattr(server, step)()
             await wander(dice)
-        server.cut()
         server.mend()
+        server.write(1)  # What was lost before shows at the next chunk.
         await audience.agree()
     finally:
         await audience.leave()

@@ -35,6 +35,8 @@ class Feed:
         self.reply: LiveReply | None = None
         self.joining = 0
         """How many viewers are being brought here, who will need the text of the reply."""
+        self.forgotten: Callable[[], None] = lambda: None
+        """Called when the session has to be read again, because the text of the reply is wanted and was let go of."""
         self._budget = budget
         self._news = news
         self._log: Log | None = None
@@ -58,10 +60,9 @@ class Feed:
     def reply_so_far(self) -> bytes:
         """Tells what has been said of the reply that is being written; nothing, when there is none.
 
-        Where its text was let go of, the reply counts as unheard of from now on: its next chunk has it read again.
+        Where its text was let go of, the reply counts as unheard of from now on, and is read again.
         """
-        if self.reply is not None and not self.reply.is_held:
-            self._drop_reply()
+        self._forget_unheld()
         if self.reply is None:
             return b""
         state = (self.reply, self.reply.next, self.head)
@@ -241,8 +242,7 @@ class Feed:
         self._news(urgency)
 
     def _publish_reply(self) -> None:
-        if self.reply is not None and not self.reply.is_held:
-            self._drop_reply()
+        self._forget_unheld()
         if self.reply is not None:
             self._publish(frames.snapshot(self.reply, self.head))
 
@@ -257,6 +257,11 @@ class Feed:
         """Lets go of the reply when this message is what has become of it."""
         if self.reply is not None and self.reply.id == message_id:
             self._drop_reply()
+
+    def _forget_unheld(self) -> None:
+        if self.reply is not None and not self.reply.is_held:
+            self._drop_reply()
+            self.forgotten()
 
     def _drop_reply(self) -> None:
         if self.reply is not None:

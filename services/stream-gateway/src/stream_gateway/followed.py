@@ -49,6 +49,7 @@ class FollowedSession:
         self._attempts = 0
         self._foreign = ForeignChanges(name, history, lambda: feed.head, self.suspect)
         self._work: set[asyncio.Task[None]] = set()
+        feed.forgotten = self.suspect
 
     async def known(self) -> None:
         """Returns once the head is known."""

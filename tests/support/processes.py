@@ -93,8 +93,7 @@ class Service:
 
     async def __aenter__(self) -> Self:
         try:
-            self._spawn()  # Here and not in a thread: the child is tied to the thread that starts it.
-            await asyncio.to_thread(self._wait)
+            await self.start_again()
         except BaseException:
             self._clean_up()
             raise
@@ -126,6 +125,11 @@ class Service:
         status = await asyncio.to_thread(self.process.wait, grace)
         await self.start_beside()
         return status
+
+    async def start_again(self) -> None:
+        """As `start`, without blocking the event loop."""
+        self._spawn()  # Here and not in a thread: the child ends with the thread that starts it.
+        await asyncio.to_thread(self._wait)
 
     def kill(self) -> None:
         """Ends it as a crash would (SIGKILL)."""

@@ -64,7 +64,7 @@ class Secured:
         return client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     tokens = TokensFile(tmp_path_factory.mktemp("tokens") / "tokens.json")
     own = tokens.add("gateway", scopes=["read"])

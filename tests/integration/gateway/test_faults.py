@@ -138,7 +138,7 @@ async def test_session_svc_killed_and_restarted_is_told_and_costs_nothing(svc: S
             assert int(answer.headers["retry-after"]) >= 1
             assert (await client.get("/readyz")).status_code == 503
             assert (await client.get("/healthz")).status_code == 200
-        await asyncio.to_thread(svc.start)
+        await svc.start_again()
         await chat.say("after")
         await viewer.until_contents("before", "after")
         await viewer.until(lambda: viewer.states == ["lost", "live"], "the recovery")
@@ -155,7 +155,7 @@ async def test_whoever_comes_while_all_is_away_is_served_when_it_is_back(
         async with WebViewer(web.address, "s", after="") as viewer:
             await viewer.until(lambda: viewer.states[:1] == ["lost"], "the loss")
             await asyncio.to_thread(server.start)
-            await asyncio.to_thread(svc.start)
+            await svc.start_again()
 
             await viewer.until_contents("one", "two")
 
@@ -167,7 +167,7 @@ async def test_it_starts_before_what_it_draws_from(server: RedisServer, svc: Ser
         async with WebViewer(web.address, "s") as viewer:
             await viewer.until(lambda: viewer.states == ["lost"], "the loss")
             await asyncio.to_thread(server.start)
-            await asyncio.to_thread(svc.start)
+            await svc.start_again()
             async with writer(svc.address, "s") as chat:
                 await viewer.until(lambda: viewer.states == ["lost", "live"], "the recovery")
                 await chat.say("hello")
@@ -180,7 +180,7 @@ async def test_a_store_that_comes_back_empty_is_told_as_a_deletion() -> None:
             await chat.say("before")
             await viewer.until_contents("before")
             await asyncio.to_thread(svc.kill)
-            await asyncio.to_thread(svc.start)
+            await svc.start_again()
             await viewer.until_type("deleted")
             await chat.say("after")
             await viewer.until_contents("before", "after")

@@ -325,7 +325,7 @@ async def test_streams_outlive_a_session_service_that_is_away_for_a_moment(secur
         WebViewer(secured.gateway.address, team, list="1", token=secured.ada) as viewer,
     ):
         secured.session_svc.kill()
-        await asyncio.to_thread(secured.session_svc.start)
+        await secured.session_svc.start_again()
         await chat.append_messages(team, [Message(role=ROLE_USER, content="back")])
         await viewer.until_contents("back")
         assert not viewer.ended

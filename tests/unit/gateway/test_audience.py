@@ -37,7 +37,7 @@ class Scene:
         viewer, self.socket = opened()
         viewer.follow(self.feed.ring)
         self.audience.viewers.add(viewer)
-        self.feed.begin(Snapshot(HEAD))
+        self.feed.begin(HEAD, Snapshot(HEAD))
 
     def _tell(self, urgency: Urgency) -> None:
         self.audience.tell(urgency)

@@ -33,6 +33,8 @@ class Feed:
     def __init__(self, budget: Budget, news: Callable[[Urgency], None]) -> None:
         self.ring = Ring(budget, self.summary)
         self.reply: LiveReply | None = None
+        self.beginning = ABSENT
+        """Where it was known first: whoever came before that, and wants what is new, wants what came after."""
         self.joining = 0
         """How many viewers are being brought here, who will need the text of the reply."""
         self.forgotten: Callable[[], None] = lambda: None
@@ -158,12 +160,12 @@ class Feed:
 
     # What was read
 
-    def begin(self, snapshot: Snapshot) -> None:
-        """Starts from what was read."""
-        self._log = Log(snapshot.head)
+    def begin(self, at: Position, snapshot: Snapshot) -> None:
+        """Starts at a position of the session that was read."""
+        self._log = Log(at)
+        self.beginning = at
         self._fingerprint = snapshot.fingerprint
-        self.ring.rebase(snapshot.head)
-        self.settle_reply(snapshot.reply)
+        self.ring.rebase(at)
 
     def is_stale(self, snapshot: Snapshot) -> bool:
         """Whether the session was read as it was before something that is known."""

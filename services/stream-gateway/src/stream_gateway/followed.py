@@ -140,8 +140,7 @@ class FollowedSession:
         """Publishes what was missed until `snapshot`. False: read again."""
         feed = self.feed
         if not feed.is_known:
-            feed.begin(snapshot)
-            return True
+            feed.begin(self._before_what_waits(snapshot.head), snapshot)
         if feed.is_stale(snapshot) and self._attempts < MAX_ATTEMPTS:
             self._attempts += 1
             return False
@@ -158,6 +157,13 @@ class FollowedSession:
         feed.settle_reply(snapshot.reply, again=jumps)
         feed.describe(snapshot)
         return True
+
+    def _before_what_waits(self, head: Position) -> Position:
+        """Where the session was when it was subscribed to, as far as the messages that wait since then tell."""
+        for event in self._pending:
+            if event.kind is Kind.MESSAGE and event.position and event.position.epoch == head.epoch:
+                return head.at(min(head.sequence, event.position.sequence - 1))
+        return head
 
     async def _fill(self, head: Position) -> bool:
         """Publishes the messages up to `head` and no further: the reply that was read is the one in progress there."""

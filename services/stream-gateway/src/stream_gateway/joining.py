@@ -95,7 +95,11 @@ async def bring(viewer: Viewer, followed: FollowedSession, start: Position | Sta
     feed = followed.feed
     feed.joining += 1
     try:
-        await followed.known()
+        if not feed.is_known:
+            await followed.known()
+            if start is Start.HEAD:
+                start = feed.beginning
+                viewer.say(sse.mark(str(start)))
         verified = False
         while not _settle(viewer, feed, placement := place(feed, start, verified=verified)):
             verified = False

@@ -21,9 +21,12 @@ WAIT_SECONDS: Final = 30.0
 ROWS, COLUMNS = 40, 120
 CONTROL_C, CONTROL_D, ENTER = "\x03", "\x04", "\r"
 
-_BECOME: Final = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
-)
+_BECOME: Final = """
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Whoever runs the tests in the background has it ignored.
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 _ESCAPES: Final = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_=>])")
 
 

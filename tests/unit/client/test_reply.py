@@ -11,6 +11,7 @@ import grpc
 import pytest
 from ai_chat_client import ROLE_USER, AsyncClient, Backoff, Message, ReplyWriter, RetryPolicy
 from ai_chat_client.errors import ConflictError, NotFoundError, ReplyLost, ReplyStopped, UnavailableError
+from aichat.session.v1 import session_service_pb2 as api
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,13 @@ says = st.lists(st.one_of(st.text(max_size=5), st.integers(0, 99)), max_size=12)
 breaks = st.lists(
     st.builds(Break, at=st.integers(0, 8), stored=st.booleans(), how=st.sampled_from(Cut)), max_size=5
 ).map(deque)
+
+
+async def write_until_told(client: AsyncClient) -> None:
+    """Raises what the writer is told."""
+    async with asyncio.timeout(30), client.reply("s", messages=[Message(role=ROLE_USER, content="?")]) as reply:
+        await reply.write("x")
+        await asyncio.Event().wait()
 
 
 @asynccontextmanager
@@ -76,10 +84,34 @@ async def test_each_stream_names_the_reply_and_what_it_answers() -> None:
             assert reply.position == "e.1"
             await reply.write("x")
     assert len(slot.starts) == 2
+    first, second = slot.starts
     for start in slot.starts:
         assert (start.session, start.reply_id, start.lease.seconds) == ("s", reply.id, 7)
         assert start.HasField("expected_position")
-        assert list(start.messages) == [question]
+    assert (first.expected_position, list(first.messages)) == ("", [question])
+    assert (second.expected_position, list(second.messages)) == ("e.1", []), "what began is not begun anew"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (Code.NOT_FOUND, "SESSION_NOT_FOUND"),
+        (Code.ABORTED, "POSITION_CONFLICT"),
+        (Code.ABORTED, "REPLY_IN_PROGRESS"),
+    ],
+)
+async def test_a_reply_whose_session_was_deleted_while_its_stream_was_broken_is_lost(code: Code, reason: str) -> None:
+    slot = ReplySlot(deque([Break(1, stored=True, how=Cut.DRAINING)]))
+
+    async def stream(requests: AsyncIterator[api.StreamReplyRequest], context: Context) -> AsyncIterator[object]:
+        if slot.starts:
+            await refuse(context, code, reason)
+        async for answer in slot.stream(requests, context):
+            yield answer
+
+    async with serving(StreamReply=stream) as server, AsyncClient(server, policy=AT_ONCE) as client:
+        with pytest.raises(ReplyLost):
+            await write_until_told(client)
 
 
 async def test_a_slot_that_is_taken_is_an_error_at_the_door() -> None:

@@ -21,7 +21,7 @@ def test_the_defaults_are_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch
     found = settings(monkeypatch)
 
     assert str(found.gateway_listen) == "127.0.0.1:3000"
-    assert found.hosts == {"localhost", "127.0.0.1", "::1"}
+    assert found.hosts == frozenset({"localhost", "127.0.0.1", "::1"})
     assert found.is_published_on_loopback
     assert found.gateway_write is None
     assert found.session_svc_address == "localhost:50051"
@@ -31,12 +31,13 @@ def test_the_defaults_are_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch
 def test_hosts_are_names_however_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     found = settings(monkeypatch, GATEWAY_HOSTS=" Chat.Example.com. , [2001:DB8::1],")
 
-    assert found.hosts == {"chat.example.com", "2001:db8::1"}
+    assert found.hosts == frozenset({"chat.example.com", "2001:db8::1"})
 
 
 def test_the_host_of_the_public_url_is_let_in_too(monkeypatch: pytest.MonkeyPatch) -> None:
     found = settings(monkeypatch, PUBLIC_URL="https://Chat.example.com:8443/team/")
 
+    assert found.hosts is not None
     assert "chat.example.com" in found.hosts
     assert found.public_origin == "https://chat.example.com:8443"
     assert found.path_prefix == "/team"

@@ -222,6 +222,7 @@ class ReplyWriter:
 
     def _take_up(self, started: api.ReplyStarted) -> None:
         self._streams.taken_up(progress=started.accepted > self._journal.accepted)
+        frames.go_on(self._start, started)
         self._journal.go_on_after(started.accepted)
         self._begin(started)
 

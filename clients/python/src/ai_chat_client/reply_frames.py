@@ -45,6 +45,12 @@ def start(
     )
 
 
+def go_on(start: api.ReplyStart, started: api.ReplyStarted) -> None:
+    """Makes `start` the first frame of later streams: it takes up what began, and never begins anything anew."""
+    start.ClearField("messages")
+    start.expected_position = started.position
+
+
 def renew_after(start: api.ReplyStart) -> float:
     """After so many seconds without a frame the lease is renewed."""
     return (start.lease.ToTimedelta().total_seconds() or _DEFAULT_LEASE_SECONDS) / 3

@@ -6,7 +6,7 @@ from typing import Final
 
 import grpc
 
-from ai_chat_client.errors import CLOSED, AiChatError
+from ai_chat_client.errors import CLOSED, AiChatError, ReplyLost
 from ai_chat_client.retry import RetryPolicy
 
 GIVE_UP_AFTER_SECONDS: Final = 60.0
@@ -22,6 +22,9 @@ _TAKEN_UP_AGAIN: Final = frozenset({
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.CANCELLED,
 })  # fmt: skip
+
+_GONE: Final = frozenset({"SESSION_NOT_FOUND", "POSITION_CONFLICT", "REPLY_IN_PROGRESS"})
+"""Why a reply that has begun cannot be taken up again: its session was deleted, and perhaps created anew."""
 
 
 class ReplyStreams:
@@ -47,6 +50,9 @@ class ReplyStreams:
     def delay_after(self, error: AiChatError) -> float:
         """Seconds to wait before the next stream; raises `error` when there is to be none."""
         now = self._clock()
+        if self.begun and error.reason in _GONE:
+            lost = "the session of the reply was deleted"
+            raise ReplyLost(lost, reason="REPLY_LOST", code=grpc.StatusCode.ABORTED) from error
         if error.code not in _TAKEN_UP_AGAIN or error.reason == CLOSED:
             raise error
         if now - self._opened > _STEADY_SECONDS or not self._failures:

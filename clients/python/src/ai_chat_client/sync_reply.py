@@ -223,6 +223,7 @@ class SyncReplyWriter:
         with self._changed:
             if started is not None:
                 self._streams.taken_up(progress=started.accepted > self._journal.accepted)
+                frames.go_on(self._start, started)
                 self._journal.go_on_after(started.accepted)
                 turn.may_send = True
             if self._position is None:

@@ -40,12 +40,13 @@ async def test_whoever_comes_in_the_middle_sees_the_reply_from_its_first_charact
         await reply.part("tool", {"n": 1.50})
         await reply.write("world")
         await early.until(lambda: Draft(early.events).text == "Hello world", "the beginning")
-        async with (
-            WebViewer(deployment.address, name) as late,
-            WebViewer(deployment.address, name, last_event_id=head) as resumed,
-            WebViewer(deployment.address, name, last_event_id="garbage") as lost,
-        ):
-            viewers = (early, late, resumed, lost)
+        async with contextlib.AsyncExitStack() as stack:
+            future, foreign, forgotten = f"{head.split('.')[0]}.99", "zzzzzzzzzz.1", "00000000zz.1"
+            late, resumed, *lost = [
+                await stack.enter_async_context(WebViewer(deployment.address, name, last_event_id=last_event_id))
+                for last_event_id in ("", head, "garbage", future, foreign, forgotten)
+            ]
+            viewers = (early, late, resumed, *lost)
             snapshot = (await late.until_type("snapshot"))["payload"]
             assert snapshot["chunks"] == ["Hello ", {"type": "tool", "data": {"n": 1.50}}, "world"]
             assert (snapshot["replyId"], snapshot["author"], snapshot["model"]) == (reply.id, "hal", "9000")

@@ -1,6 +1,7 @@
 """What a writer has said and the store has not heard yet."""
 
 import asyncio
+import contextlib
 from typing import Final
 
 from session_svc.domain.limits import KIB, REPLY_BYTES, REPLY_TEXT_BYTES
@@ -29,6 +30,7 @@ class Outbox:
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
+        self._pressing = asyncio.Event()
 
     async def add(self, chunk: Chunk) -> None:
         """Takes one delta or part."""
@@ -47,6 +49,8 @@ class Outbox:
             self._close_text()
             self._chunks.append(chunk)
         self._filled.set()
+        if self._bytes > HELD_BYTES // 2:
+            self._pressing.set()
 
     def renew(self) -> None:
         """Takes a renewal of the lease: any write is one."""
@@ -56,6 +60,13 @@ class Outbox:
         """Nothing more will be added."""
         self._closed = True
         self._filled.set()
+        self._pressing.set()
+
+    async def rest(self, seconds: float) -> None:
+        """Lets more come together for so long; not once nothing more will come, or much has."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._pressing.wait()
 
     async def wait(self) -> bool:
         """Waits for something to write; False when there is nothing and never will be."""
@@ -69,6 +80,7 @@ class Outbox:
         self._bytes = 0
         if not self._closed:
             self._filled.clear()
+            self._pressing.clear()
         self._emptied.set()
         return chunks
 

@@ -15,6 +15,8 @@ from session_svc.domain.reply import Chunk, ReplyEnd, ReplyLease, ReplyStart
 from session_svc.storage.base import ReplyBuffer
 
 LISTEN_AGAIN_SECONDS: Final = 0.5
+WRITE_INTERVAL_SECONDS: Final = 0.01
+"""From one write of a reply to the next: viewers are told later chunks less often than this anyway."""
 SILENCE_SECONDS: Final = 5.0
 """How long after the end of its lease a silent writer is told that the store does not answer: else it would have said
 that the reply has ended."""
@@ -54,9 +56,9 @@ class Replies:
     async def write(self, start: ReplyStart, frames: AsyncIterator[Frame]) -> AsyncGenerator[ReplyLease | ReplyEnd]:
         """Yields the lease once the slot is held, and at last the end; after an end, the end alone.
 
-        The first chunk goes to the store at once, later ones as soon as it has answered for those before. When the
-        reply ends otherwise, this stream hears of it within a second; when another one takes it over, with its next
-        frame. What comes after Finish or Fail is not read. Messages without an id get one.
+        A chunk goes to the store at once, unless one went within the last 10 ms or is still on its way: then with those
+        that come meanwhile. When the reply ends otherwise, this stream hears of it within a second; when another one
+        takes it over, with its next frame. What comes after Finish or Fail is not read. Messages without an id get one.
 
         Raises what ReplyBuffer raises, and what `frames` raises; InvalidField when `frames` end without an ending: the
         reply then goes on until its lease is over.
@@ -133,8 +135,11 @@ class _Writing:
 
     async def _write(self) -> None:
         """Writes until the outbox is closed and empty: while one write is in flight, what comes waits for the next."""
+        loop = asyncio.get_running_loop()
         while await self._outbox.wait():
+            due = loop.time() + WRITE_INTERVAL_SECONDS
             self._accepted = await self._buffer.write(self._lease, self._accepted, self._outbox.take())
+            await self._outbox.rest(due - loop.time())
 
     async def _hear_of_its_end(self) -> None:
         """Returns, or raises what the writer is told, once the reply has ended without this stream having ended it."""

@@ -180,6 +180,20 @@ async def test_a_writer_silent_for_longer_than_its_lease_could_last_is_let_go(
         await written(world, silence(), start)
 
 
+async def test_however_fast_the_store_is_a_fast_writer_costs_it_few_writes(world: World) -> None:
+    async def tokens() -> AsyncIterator[Frame]:
+        for _ in range(100):
+            await asyncio.sleep(0.001)  # As a model speaks: one after the other.
+            yield Text("word ")
+        yield Finish()
+
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await written(world, tokens())
+    assert world.buffer.writes <= (loop.time() - began) / module.WRITE_INTERVAL_SECONDS + 2
+    assert (await world.log())[-1].content == "word " * 100
+
+
 async def test_a_writer_faster_than_the_store_waits() -> None:
     outbox = Outbox()
     await outbox.add(Text("x" * 300_000))

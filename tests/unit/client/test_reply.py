@@ -169,7 +169,7 @@ async def write_without_end(slot: ReplySlot) -> None:
 
 
 async def write_although_stopped(slot: ReplySlot) -> None:
-    async with asyncio.timeout(10), writing(slot) as reply:
+    async with asyncio.timeout(60), writing(slot) as reply:
         slot.stopped.set()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()

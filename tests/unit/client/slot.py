@@ -54,7 +54,8 @@ class ReplySlot:
         """Serves StreamReply."""
         broken = self.breaks.popleft() if self.breaks else None
         number = 0
-        stopping = asyncio.create_task(self._refuse_when_stopped(context))
+        answering = asyncio.Lock()  # gRPC takes no status while an answer is under way.
+        stopping = asyncio.create_task(self._refuse_when_stopped(context, answering))
         try:
             async for request in requests:
                 due = broken is not None and broken.at == number
@@ -66,7 +67,8 @@ class ReplySlot:
                     await _break(broken.how, context)
                     return
                 if answer is not None:
-                    yield answer
+                    async with answering:
+                        yield answer
                     if answer.HasField("finished"):
                         return
                 number += 1
@@ -95,9 +97,10 @@ class ReplySlot:
                 return _finished()
         return None
 
-    async def _refuse_when_stopped(self, context: Context) -> None:
+    async def _refuse_when_stopped(self, context: Context, answering: asyncio.Lock) -> None:
         await self.stopped.wait()
-        await refuse(context, grpc.StatusCode.ABORTED, "REPLY_STOPPED")
+        async with answering:
+            await refuse(context, grpc.StatusCode.ABORTED, "REPLY_STOPPED")
 
 
 def _finished() -> api.StreamReplyResponse:

@@ -81,7 +81,7 @@ def decode_all(elements: Sequence[str], epoch: str, first: int, step: int = 1) -
 
 
 def session(row: Sequence[Answer]) -> Session:
-    """The session in a row of prelude.lua."""
+    """The session in a row of lib/session.lua."""
     (
         name, epoch, length, created, active, title, title_source, owner, expires, ttl, labels, role, preview, awaiting,
         reply_id, reply_author, reply_model, reply_started

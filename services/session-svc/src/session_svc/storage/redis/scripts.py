@@ -1,4 +1,4 @@
-"""The Lua scripts: one file a state change, each with what it shares with others before it."""
+"""The Lua scripts: one file a state change, each with the library before it that they share."""
 
 import hashlib
 from dataclasses import dataclass
@@ -28,14 +28,8 @@ class Script(StrEnum):
     UPDATE = "update"
 
 
-_PRELUDES: Final = {
-    Script.REPLY_END: ("prelude", "replies"),
-    Script.REPLY_START: ("prelude", "replies"),
-    Script.REPLY_STOP: ("prelude", "replies"),
-    Script.REPLY_WRITE: ("prelude", "replies"),
-    Script.SETTLE: ("prelude", "replies"),
-}
-"""What stands before a script; before the others the prelude alone."""
+_LIBRARY: Final = ("values", "expiry", "session", "events", "messages", "reconcile", "endings", "replies")
+"""What stands before every script, in this order: each may use those before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +43,9 @@ class Source:
 def load() -> dict[Script, Source]:
     """Reads every script from the package."""
     folder = files(__package__) / "lua"
+    library = "".join((folder / "lib" / f"{name}.lua").read_text(encoding="utf-8") for name in _LIBRARY)
     sources = {}
     for script in Script:
-        names = (*_PRELUDES.get(script, ("prelude",)), script.value)
-        text = "".join((folder / f"{name}.lua").read_text(encoding="utf-8") for name in names)
+        text = library + (folder / f"{script}.lua").read_text(encoding="utf-8")
         sources[script] = Source(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
     return sources

@@ -1,4 +1,4 @@
--- Stands between the prelude and the scripts that begin, write or end a reply.
+-- The reply that is being written, and how it becomes a message.
 
 local TEXT_BYTES, REPLY_BYTES = 1048576, 2097152
 

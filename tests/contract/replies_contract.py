@@ -160,6 +160,14 @@ class RepliesContract(Contract):
         assert last.message is not None
         assert (last.reply_id, last.message.content) == ("r", "abc")
 
+    @pytest.mark.parametrize("request_id", ["reply/r", "request/reply/r", "r"])
+    async def test_no_request_id_is_taken_for_an_ended_reply(self, backend: Backend, request_id: str) -> None:
+        asked = await backend.append("talk", say(), request_id=request_id)
+        lease = await begin(backend, reply("r"))
+        end = await backend.replies.finish(lease, attributes="", messages=())
+        assert (await backend.append("talk", say(), request_id=request_id)).receipts == asked.receipts
+        assert await backend.replies.start(reply("r")) == end
+
     async def test_a_question_asked_meanwhile_still_awaits_a_reply(self, backend: Backend) -> None:
         lease = await begin(backend, reply("r", say()))
         await backend.append("talk", say("and this?"))

@@ -21,7 +21,7 @@ from session_svc.domain.weight import chunk_bytes
 from session_svc.storage.base import ReplyBuffer
 from session_svc.storage.memory.history import awaits, stored, title_if_none
 from session_svc.storage.memory.requests import Answer
-from session_svc.storage.memory.state import Record, Slot, State, check_expected, remembered_as
+from session_svc.storage.memory.state import Record, Slot, State, check_expected
 
 FENCE_CHARACTERS: Final = 12
 
@@ -190,7 +190,7 @@ class InMemoryReplyBuffer(ReplyBuffer):
         return last
 
     def _ending(self, session: str, reply_id: str) -> Answer | None:
-        return self._state.requests.find(session, remembered_as(reply_id))
+        return self._state.endings.find(session, reply_id)
 
     def _known_ending(self, lease: ReplyLease) -> Answer:
         ending = self._ending(lease.session, lease.reply_id)

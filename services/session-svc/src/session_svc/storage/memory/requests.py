@@ -1,4 +1,4 @@
-"""The request ids that were answered."""
+"""What was answered, for those who ask again."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ _DAY: Final = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request was answered, and what identifies its body."""
+    """What was answered, and what identifies the question."""
 
     fingerprint: str
     receipts: tuple[Receipt, ...]
@@ -21,7 +21,7 @@ class Answer:
 
 
 class AnsweredRequests:
-    """Answers by unix day, session and request id; today's and yesterday's are known, older ones are dropped."""
+    """Answers by unix day, session and id (of a request or a reply): today's and yesterday's; older ones are dropped."""
 
     def __init__(self) -> None:
         self._days: dict[int, dict[str, dict[str, Answer]]] = {}

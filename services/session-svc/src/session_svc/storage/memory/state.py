@@ -117,6 +117,7 @@ class State:
         self.activity = TimeIndex()
         self.leases = TimeIndex()
         self.requests = AnsweredRequests()
+        self.endings = AnsweredRequests()
 
     def begin(self) -> int:
         """Begins a step: what has expired is gone before it. Returns the time of the step in ms."""
@@ -124,6 +125,7 @@ class State:
         for name in self._expiry.until(now):
             self.drop(self._records[name], now)
         self.requests.forget_old(now)
+        self.endings.forget_old(now)
         return now
 
     def find(self, name: str) -> Record | None:
@@ -204,7 +206,7 @@ class State:
     def remember_end(self, record: Record, reply: Slot, how: str, receipts: tuple[Receipt, ...], now: int) -> None:
         """Keeps how a reply ended, for its writer who may not have heard of it."""
         answer = Answer(f"{how} {reply.writer_key}", receipts, record.head)
-        self.requests.remember(record.name, remembered_as(reply.id), answer, now)
+        self.endings.remember(record.name, reply.id, answer, now)
 
     def abandon_reply(self, record: Record, now: int) -> None:
         """Drops the reply in progress without a message; its writer must not begin it anew."""
@@ -221,6 +223,7 @@ class State:
         self.activity.remove(record.name)
         self._expiry.remove(record.name)
         self.requests.forget_session(record.name)
+        self.endings.forget_session(record.name)
         # A new epoch: whoever has just read the last head must not take this event for an older one.
         self.publish(record.name, Deleted(Position(self.new_epoch(now), 0)))
         self._bus.publish_list(SessionRemoved(record.name), _EVENT_BYTES)
@@ -235,8 +238,3 @@ def check_expected(expected: Expected, record: Record | None) -> None:
         return
     if expected != head:
         raise PositionConflict(head)
-
-
-def remembered_as(reply_id: str) -> str:
-    """Under which request id the end of a reply is kept."""
-    return f"reply/{reply_id}"

@@ -6,11 +6,11 @@
 -- first answer.
 local s, failure = open(ARGV[3])
 if failure then return failure end
-local request_id, fingerprint = ARGV[8], ARGV[9]
+local request_id, fingerprint = request_field(ARGV[8]), ARGV[9]
 if s.exists then reconcile(s) end
 
 if s.exists and request_id ~= '' then
-  local answer = redis.call('HGET', s.keys.today, request_id) or redis.call('HGET', s.keys.yesterday, request_id)
+  local answer = remembered(s, request_id)
   if answer then
     local body, epoch, first, time, ids = answer:match('^(%S+) (%S+) (%d+) (%d+) (%S*)$')
     if body ~= fingerprint then return {'REQUEST_ID_REUSED'} end

@@ -1,9 +1,9 @@
 -- How replies and sessions end without a message.
 
--- An ended reply is remembered among the answered requests, under 'reply/<id>': how it ended, whose it was, what was
--- stored. Its writer, who may not have heard of it, is told again.
+-- An ended reply is remembered: how it ended, whose it was, what was stored. Its writer, who may not have heard of it,
+-- is told again.
 local function remember_end(s, reply, how, first, count, ids, stamps)
-  redis.call('HSET', s.keys.today, 'reply/' .. reply.id, cjson.encode({
+  redis.call('HSET', s.keys.today, reply_field(reply.id), cjson.encode({
     how = how, writer = reply.writer, epoch = s.epoch, first = first, count = count, ids = ids, stamps = stamps,
   }))
 end

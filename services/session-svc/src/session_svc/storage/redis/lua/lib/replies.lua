@@ -3,7 +3,7 @@
 local TEXT_BYTES, REPLY_BYTES = 1048576, 2097152
 
 local function remembered_end(s, id)
-  local text = redis.call('HGET', s.keys.today, 'reply/' .. id) or redis.call('HGET', s.keys.yesterday, 'reply/' .. id)
+  local text = remembered(s, reply_field(id))
   return text and cjson.decode(text)
 end
 

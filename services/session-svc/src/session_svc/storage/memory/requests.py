@@ -21,7 +21,7 @@ class Answer:
 
 
 class AnsweredRequests:
-    """Answers by unix day, session and id (of a request or a reply): today's and yesterday's; older ones are dropped."""
+    """Answers by unix day, session and id of a request or a reply: today's and yesterday's; older ones are dropped."""
 
     def __init__(self) -> None:
         self._days: dict[int, dict[str, dict[str, Answer]]] = {}

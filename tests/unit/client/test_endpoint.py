@@ -22,11 +22,46 @@ from ai_chat_client.context import request_id, token
         ("https://localhost:50051", "localhost:50051", True, True),
         ("dns:///session-svc:50051", "dns:///session-svc:50051", True, False),
         ("dns:///localhost:50051", "dns:///localhost:50051", False, True),
-        ("unix:///run/chat.sock", "unix:///run/chat.sock", False, True),
+        ("LocalHost.:50051", "localhost.:50051", False, True),
+        ("[::ffff:127.0.0.1]:50051", "[::ffff:127.0.0.1]:50051", False, True),
+        ("[::ffff:10.0.0.7]:50051", "[::ffff:10.0.0.7]:50051", True, False),
     ],
 )
 def test_an_address_says_where_and_whether_encrypted(text: str, target: str, tls: bool, local: bool) -> None:
     assert Endpoint.parse(text) == Endpoint(target, tls, local)
+
+
+@pytest.mark.parametrize(
+    ("target", "local"),
+    [
+        ("unix:///run/chat.sock", True),
+        ("unix:chat.sock", True),
+        ("unix-abstract:chat", True),
+        ("dns:localhost:50051", True),
+        ("dns:///LOCALHOST:50051", True),
+        ("dns:///chat.localhost:50051", True),
+        ("dns:///127.0.0.1:50051", True),
+        ("dns:///[::1]:50051", True),
+        ("dns:///session-svc:50051", False),
+        ("dns://10.0.0.53/localhost:50051", False),  # That name server may know another localhost.
+        ("dns:///localhost.example.com:50051", False),
+        ("dns:///", False),
+        ("ipv4:127.0.0.1:50051", True),
+        ("ipv4:///127.0.0.1:50051", True),
+        ("ipv4:127.0.0.1:50051,127.0.0.2:50052", True),
+        ("ipv4:127.0.0.1:50051,10.0.0.7:50051", False),
+        ("ipv4:10.0.0.7:50051,127.0.0.1:50051", False),
+        ("ipv4:127.0.0.1:50051,", False),
+        ("ipv4:10.0.0.7:50051", False),
+        ("ipv6:[::1]:50051", True),
+        ("ipv6:%5B::1%5D:50051", True),
+        ("ipv6:[::1]:50051,[::1]:50052", True),
+        ("ipv6:[::1]:50051,[2001:db8::7]:50051", False),
+        ("ipv6:[::1:50051", False),
+    ],
+)
+def test_of_a_grpc_target_every_address_must_be_this_machine_for_plaintext(target: str, local: bool) -> None:
+    assert Endpoint.parse(target) == Endpoint(target, not local, local)
 
 
 def test_the_rule_for_encryption_can_be_overridden() -> None:

@@ -3,7 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 DEFAULT_SERVER = "localhost:50051"
 
@@ -23,12 +23,12 @@ class Endpoint:
     def parse(cls, text: str, *, tls: bool | None = None) -> Self:
         """Reads `HOST:PORT`, `http://HOST:PORT`, `https://HOST[:PORT]` or any gRPC target such as `dns:///HOST:PORT`.
 
-        Loopback addresses and `http://` mean plaintext, anything else TLS, unless `tls` says otherwise.
-        Raises ValueError that shows the forms.
+        Loopback addresses and `http://` mean plaintext, anything else TLS, unless `tls` says otherwise. Of several
+        addresses each must be loopback. Raises ValueError that shows the forms.
         """
         server = text.strip()
         if server.startswith(_GRPC_SCHEMES):
-            local = server.startswith("unix") or _is_loopback(_host_of(server.rpartition("/")[2]))
+            local = _stays_here(server)
             return cls(server, not local if tls is None else tls, local)
         scheme, separator, rest = server.rpartition("://")
         if separator and scheme not in {"http", "https"}:
@@ -48,14 +48,32 @@ class Endpoint:
         return cls(target, by_rule if tls is None else tls, local)
 
 
-def _host_of(authority: str) -> str:
-    return urlsplit(f"//{authority}").hostname or ""
+def _stays_here(target: str) -> bool:
+    """Whether a gRPC target, SCHEME:[//AUTHORITY/]ADDRESS[,ADDRESS...], leads nowhere but to this machine."""
+    scheme, _, rest = target.partition(":")
+    if scheme in {"unix", "unix-abstract"}:
+        return True
+    authority = ""
+    if rest.startswith("//"):
+        authority, _, rest = rest[2:].partition("/")
+    # An authority is a name server of the caller's choice, which may give the name localhost to any machine.
+    return not authority and all(_is_loopback(_host_of(address)) for address in unquote(rest).lstrip("/").split(","))
+
+
+def _host_of(address: str) -> str:
+    try:
+        return urlsplit(f"//{address}").hostname or ""
+    except ValueError:  # No address: gRPC says so.
+        return ""
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
+    name = host.removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

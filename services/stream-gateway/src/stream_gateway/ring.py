@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from typing import Final
 
 from stream_gateway import wire
@@ -114,7 +113,8 @@ class Ring:
     def _read(self, cursor: int) -> tuple[bytes, int]:
         runs: list[list[Frame]] = []
         size = 0
-        for frame in islice(self._frames, cursor - self._start, None):
+        for ahead in range(cursor - self.end, 0):
+            frame = self._frames[ahead]  # From the end, where nearly everybody is: from the start it is far.
             if size and size + len(frame.data) > BATCH_BYTES:
                 break
             size += len(frame.data)

@@ -1,6 +1,6 @@
 // What stands below the last message: whether an answer is awaited, and the way to ask again.
 
-import { element, icon } from "./dom.js";
+import { button, element, icon } from "./dom.js";
 
 const PATIENCE_MS = 20_000; // An assistant begins within seconds; after this, nobody seems to be there.
 
@@ -43,20 +43,14 @@ const WORDS = {
  * @returns {HTMLElement|null}
  */
 export function afterword(how, again) {
-  const button =
-    again &&
-    how !== "waiting" &&
-    element(
-      "button",
-      { type: "button", class: how === "answered" ? "button quiet small" : "button small", on: { click: again } },
-      icon("again"),
-      how === "broken" ? "Try again" : "Ask again",
-    );
-  if (!button && WORDS[how] === "") return null;
+  const style = how === "answered" ? "button quiet small" : "button small";
+  const ask =
+    again && how !== "waiting" && button(style, again, icon("again"), how === "broken" ? "Try again" : "Ask again");
+  if (!ask && WORDS[how] === "") return null;
   return element(
     "div",
     { class: `afterword afterword-${how}` },
     WORDS[how] && element("p", { role: "status" }, WORDS[how]),
-    button,
+    ask,
   );
 }

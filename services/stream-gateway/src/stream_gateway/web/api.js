@@ -27,7 +27,7 @@ export class ApiError extends Error {
 }
 
 /** Read `Retry-After`, in seconds. */
-function retryAfter(response) {
+function secondsToWait(response) {
   const seconds = Number(response.headers.get("Retry-After"));
   return Number.isFinite(seconds) && seconds > 0 ? seconds : null;
 }
@@ -44,7 +44,7 @@ export async function refusal(response) {
     problem.detail || problem.title || `The server answered ${response.status} ${response.statusText}`.trim();
   if (response.status === 401) dispatchEvent(new Event("ai-chat:unauthenticated"));
   return new ApiError(response.status, problem.reason || "HTTP", text, {
-    retryAfter: retryAfter(response),
+    retryAfter: secondsToWait(response),
     position: response.headers.get("Session-Position"),
   });
 }
@@ -60,7 +60,7 @@ async function request(method, path, { body, headers = {}, signal } = {}) {
         ...(body === undefined ? {} : { "Content-Type": "application/json" }),
         ...headers,
       },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
       cache: "no-store",
     });

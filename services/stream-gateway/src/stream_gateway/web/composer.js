@@ -3,7 +3,7 @@
 import { config } from "./config.js";
 import { ask } from "./dialogs.js";
 import { draftOf, keepDraft, recall, remember } from "./drafts.js";
-import { element, icon } from "./dom.js";
+import { button, element, icon } from "./dom.js";
 
 const AUTHOR_KEY = "ai-chat:author";
 const MOST_BYTES = 1024 * 1024;
@@ -17,7 +17,7 @@ export class Composer {
     { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)", disabled: true },
     icon("send"),
   );
-  #author = element("button", { type: "button", class: "as", on: { click: () => this.#askAuthor() } });
+  #author = button("as", () => this.#askAuthor());
 
   /** @param {import("./outbox.js").Outbox} outbox @param {() => void} sent called when a message was handed over */
   constructor(outbox, sent) {
@@ -156,8 +156,6 @@ export function outgoingView({ content, author, state, problem }, { retry, disca
     sent: "Sent",
     refused: `Not sent: ${problem}`,
   }[state];
-  const button = (label, action) =>
-    element("button", { type: "button", class: "button small", on: { click: action } }, label);
   return element(
     "article",
     { class: `message role-user outgoing outgoing-${state}`, "aria-label": "Message on its way" },
@@ -168,9 +166,9 @@ export function outgoingView({ content, author, state, problem }, { retry, disca
       { class: "outgoing-state", role: state === "refused" ? "alert" : null },
       state === "refused" && icon("alert"),
       element("span", {}, words),
-      state === "refused" || (state === "waiting" && problem) ? button("Retry", retry) : null,
-      state === "refused" ? button("Edit", edit) : null,
-      state === "refused" ? button("Discard", discard) : null,
+      state === "refused" || (state === "waiting" && problem) ? button("button small", retry, "Retry") : null,
+      state === "refused" ? button("button small", edit, "Edit") : null,
+      state === "refused" ? button("button small", discard, "Discard") : null,
     ),
   );
 }

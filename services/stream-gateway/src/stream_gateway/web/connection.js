@@ -1,6 +1,6 @@
 // The bar that says when the page is not live.
 
-import { byId, element, icon } from "./dom.js";
+import { button, byId, element, icon } from "./dom.js";
 
 const PATIENCE_MS = 900; // A hiccup shorter than that is nobody's business.
 
@@ -40,8 +40,7 @@ export class ConnectionBar {
       : this.#source;
     this.bar.hidden = words === "";
     if (this.bar.firstElementChild?.textContent === words && words) return;
-    const button = element("button", { type: "button", class: "button small", on: { click: this.retry } }, "Try now");
-    this.bar.replaceChildren(...(words ? [element("span", {}, words), ...(this.#lost ? [button] : [])] : []));
+    this.bar.replaceChildren(...(words ? [element("span", {}, words), ...(this.#lost ? [button("button small", this.retry, "Try now")] : [])] : []));
     if (words) this.bar.prepend(icon("alert"));
   }
 }

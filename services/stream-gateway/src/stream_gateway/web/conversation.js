@@ -1,13 +1,10 @@
 // The open session: its history, what happens in it, and how the two are joined without a gap.
 
-import { ApiError, getSession, listMessages, stopReply } from "./api.js";
-import { MessageLog } from "./log.js";
+import { ApiError, getSession, stopReply } from "./api.js";
+import { History } from "./history.js";
 import { parsePosition } from "./position.js";
 import { Replies } from "./replies.js";
 
-const PAGE = 60;
-const HOLD = 1500; // Messages kept in the page while the reader is at the end.
-const KEEP = 200;
 const LAST_DELAY_MS = 10_000;
 const NOTICES = 3;
 
@@ -25,17 +22,14 @@ export class Conversation extends EventTarget {
   session = null;
   /** @type {ApiError|null} */
   error = null;
-  log = new MessageLog();
   replies = new Replies(() => this.#changed());
   /** What went wrong and is stored nowhere. @type {{words: string}[]} */
   notices = [];
-  /** @type {"no"|"yes"|"failed"} */
-  loadingOlder = "no";
   #live = false;
   #queue = null;
-  #shedding = false;
   #told = 0;
   #abort = new AbortController();
+  #history = new History(null, this.#abort.signal, () => this.#changed());
   #stream;
 
   /** @param {import("./stream.js").LiveStream|null} stream null: the server has no stream */
@@ -53,10 +47,9 @@ export class Conversation extends EventTarget {
       session: null,
       error: null,
       notices: [],
-      loadingOlder: "no",
       state: name === null ? "none" : "loading",
     });
-    this.log = new MessageLog();
+    this.#history = new History(name, signal, () => this.#changed());
     this.replies.endAll();
     this.#live = false;
     this.#queue = null;
@@ -64,6 +57,16 @@ export class Conversation extends EventTarget {
     this.#changed();
     if (name === null) return void this.#stream?.follow(null, null);
     await this.#join(signal);
+  }
+
+  /** The messages that are held. */
+  get log() {
+    return this.#history.log;
+  }
+
+  /** @returns {"no"|"yes"|"failed"} */
+  get loadingOlder() {
+    return this.#history.loadingOlder;
   }
 
   /** Whether the session waits for somebody to answer, and nobody does; where nobody is to answer it never waits. */
@@ -112,26 +115,12 @@ export class Conversation extends EventTarget {
 
   /** Read the page before the oldest message held. */
   async older() {
-    if (this.loadingOlder === "yes" || this.log.before === null || this.state !== "ready") return;
-    this.loadingOlder = "yes";
-    this.#changed();
-    const { signal } = this.#abort;
-    const { log } = this;
-    const { before } = log;
-    try {
-      const page = await listMessages(this.name, { limit: PAGE, before, signal });
-      if (log.before === before) log.prepend(page.messages, page.before);
-      this.loadingOlder = "no";
-    } catch (error) {
-      if (signal.aborted) return;
-      this.loadingOlder = "failed";
-      // The log is another one by now, or the cursor is; the newest page brings a new one.
-      if (error.reason === "POSITION_CONFLICT" || error.reason === "INVALID_PAGE_TOKEN") {
-        this.loadingOlder = "no";
-        this.reload({ fresh: true });
-      }
-    }
-    this.#changed();
+    if (this.state === "ready" && !(await this.#history.older())) await this.reload({ fresh: true });
+  }
+
+  /** Let go of what lies far above the reader. */
+  shed() {
+    return this.#history.shed();
   }
 
   /**
@@ -187,10 +176,8 @@ export class Conversation extends EventTarget {
 
   async #readHistory(signal, fresh = false) {
     try {
-      const page = await listMessages(this.name, { limit: PAGE, signal });
-      if (fresh) this.log.forget();
-      this.log.replace(page.messages, page.position, page.before);
-      for (const message of page.messages) this.replies.end(message.id);
+      await this.#history.newest({ fresh });
+      for (const { id } of this.replies.drafts) if (this.log.has(id)) this.replies.end(id);
       this.state = "ready";
     } catch (error) {
       if (signal.aborted || !(error instanceof ApiError) || error.status !== 404) throw error;
@@ -276,25 +263,7 @@ export class Conversation extends EventTarget {
     if (this.state !== "ready") this.state = "ready";
     this.notices = [];
     this.dispatchEvent(new CustomEvent("message", { detail: message }));
-    if (this.log.messages.length > HOLD) this.dispatchEvent(new Event("long"));
-  }
-
-  /** Let go of what lies far above the reader; scrolling up reads it again. */
-  async shed() {
-    if (this.#shedding) return;
-    this.#shedding = true;
-    const { signal } = this.#abort;
-    const { log } = this;
-    try {
-      const page = await listMessages(this.name, { limit: KEEP, signal });
-      if (log.contains(parsePosition(page.position) ?? { epoch: "", sequence: 0 }))
-        log.keepNewest(page.messages, page.before);
-      this.#changed();
-    } catch {
-      // The next message tries again.
-    } finally {
-      this.#shedding = false;
-    }
+    if (this.#history.isLong) this.dispatchEvent(new Event("long"));
   }
 
   #shorten(type, payload, position) {

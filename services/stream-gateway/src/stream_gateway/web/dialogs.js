@@ -1,6 +1,6 @@
 // Questions that wait for an answer, in the browser's own modal dialogs.
 
-import { element, iconButton } from "./dom.js";
+import { button, element, iconButton } from "./dom.js";
 
 function open(title, body, { class: style = "" } = {}) {
   const dialog = element(
@@ -31,7 +31,7 @@ function open(title, body, { class: style = "" } = {}) {
 export function ask({ title, text, action, danger = false, fields = [], submit }) {
   const problem = element("p", { class: "dialog-problem", role: "alert" });
   const send = element("button", { type: "submit", class: danger ? "button danger" : "button primary" }, action);
-  const cancel = element("button", { type: "button", class: "button", on: { click: () => dialog.close() } }, "Cancel");
+  const cancel = button("button", () => dialog.close(), "Cancel");
   const form = element(
     "form",
     { class: "dialog-body", novalidate: true },

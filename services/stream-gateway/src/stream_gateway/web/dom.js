@@ -48,6 +48,17 @@ export function element(tag, properties = {}, ...children) {
 }
 
 /**
+ * A button with words on it.
+ * @param {string} style its classes
+ * @param {() => void} click
+ * @param {...(Node|string)} children
+ * @returns {HTMLButtonElement}
+ */
+export function button(style, click, ...children) {
+  return element("button", { type: "button", class: style, on: { click } }, ...children);
+}
+
+/**
  * A decorative line icon; what it means must stand beside it as text or `aria-label`.
  * @param {keyof ICONS} name
  */

@@ -1,6 +1,6 @@
 // A reply while it is being written.
 
-import { element, icon, soon } from "./dom.js";
+import { button, element, icon, soon } from "./dom.js";
 import { GrowingMarkdown } from "./markdown.js";
 import { byline } from "./message.js";
 import { partText, partView } from "./part.js";
@@ -34,9 +34,7 @@ export class DraftView {
       element("i"),
       element("span", {}, "writing"),
     );
-    this.stop =
-      stop &&
-      element("button", { type: "button", class: "button small stop", on: { click: stop } }, icon("stop"), "Stop");
+    this.stop = stop && button("button small stop", stop, icon("stop"), "Stop");
     this.node = element(
       "article",
       { class: "message role-assistant draft", "aria-label": "Reply being written", "aria-busy": "true" },

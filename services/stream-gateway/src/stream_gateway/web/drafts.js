@@ -47,7 +47,7 @@ export function keepDraft(name, text) {
   const { [name]: _, ...drafts } = recall(KEY, {});
   if (text) drafts[name] = { text, at: Date.now() };
   const newest = Object.entries(drafts)
-    .sort(([, a], [, b]) => b.at - a.at)
+    .toSorted(([, a], [, b]) => b.at - a.at)
     .slice(0, MOST);
   remember(KEY, Object.fromEntries(newest));
 }

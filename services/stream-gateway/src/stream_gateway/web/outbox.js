@@ -28,7 +28,7 @@ export class Outbox extends EventTarget {
     this.#items = remembered(PREFIX)
       .map((key) => recall(key, null))
       .filter((item) => [item?.key, item?.session, item?.content].every((field) => typeof field === "string"))
-      .sort((a, b) => a.at - b.at)
+      .toSorted((a, b) => a.at - b.at)
       .map(revived);
   }
 

@@ -1,7 +1,7 @@
 // The body of a message: Markdown with what a reader needs around code and tables.
 
 import { copyButton } from "./copy.js";
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { renderMarkdown } from "./markdown.js";
 
 const RENDER_MOST = 120_000; // Characters; a longer text is shown in part until somebody asks for all.
@@ -44,7 +44,7 @@ export function prose(text) {
     return body;
   }
   const size = `${Math.round(text.length / 1000)} thousand characters`;
-  const all = element("button", { type: "button", class: "button", on: { click: showAll } }, `Show all (${size})`);
+  const all = button("button", showAll, `Show all (${size})`);
   body.append(element("pre", { class: "raw" }, text.slice(0, EXCERPT), "…"), all);
   function showAll() {
     // As it was written: the Markdown of a text this long would hold up the page for seconds.

@@ -2,7 +2,7 @@
 
 import { config } from "./config.js";
 import { copyButton } from "./copy.js";
-import { element, icon } from "./dom.js";
+import { button, element, icon } from "./dom.js";
 import { resumeCommand } from "./shell.js";
 
 const NEW_NAME = /^[A-Za-z0-9][A-Za-z0-9._@:~-]{0,127}$/;
@@ -20,6 +20,8 @@ export function commandLine(command) {
   );
 }
 
+const resumeLine = (name) => commandLine(resumeCommand(config.grpcAddress, name));
+
 /** What to do where there is no session yet. */
 export function invitation() {
   return element("p", { class: "note" }, "No sessions yet. The first message anybody sends starts one.");
@@ -29,9 +31,6 @@ function card(title, ...children) {
   return element("div", { class: "card" }, element("h2", {}, title), ...children);
 }
 
-const button = (label, action, style = "button primary") =>
-  element("button", { type: "button", class: style, on: { click: action } }, label);
-
 /**
  * What stands in place of the messages; null where the messages are to be shown.
  * @param {import("./conversation.js").Conversation} conversation
@@ -39,7 +38,6 @@ const button = (label, action, style = "button primary") =>
  * @param {{create: (() => void)|null, retry: () => void}} actions create: null where nobody may
  */
 export function placeholder({ state, name, log, error, replies, notices }, pending, { create, retry }) {
-  const start = (session) => commandLine(resumeCommand(config.grpcAddress, session));
   switch (state) {
     case "none":
       return element(
@@ -52,8 +50,8 @@ export function placeholder({ state, name, log, error, replies, notices }, pendi
           {},
           "Choose a session from the list to read it and watch it live, or start one from any terminal:",
         ),
-        start("my-project"),
-        create && button("New session", create),
+        resumeLine("my-project"),
+        create && button("button primary", create, "New session"),
       );
     case "loading":
       return element(
@@ -67,7 +65,7 @@ export function placeholder({ state, name, log, error, replies, notices }, pendi
       return card(
         "This conversation could not be loaded",
         element("p", {}, error?.message ?? ""),
-        button("Try again", retry),
+        button("button primary", retry, "Try again"),
       );
     case "missing":
       if (pending > 0) return null;
@@ -80,7 +78,7 @@ export function placeholder({ state, name, log, error, replies, notices }, pendi
             {},
             config.canWrite ? "Your first message below starts it. From a terminal:" : "From a terminal:",
           ),
-        isNewName(name) && start(name),
+        isNewName(name) && resumeLine(name),
       );
     case "deleted":
       if (pending > 0) return null;
@@ -90,16 +88,16 @@ export function placeholder({ state, name, log, error, replies, notices }, pendi
       );
     default:
       if (log.messages.length + replies.drafts.length + notices.length + pending > 0) return null;
-      return card("Nothing said yet", element("p", {}, "Messages appear here as they are written."), start(name));
+      return card("Nothing said yet", element("p", {}, "Messages appear here as they are written."), resumeLine(name));
   }
 }
 
 /** What stands above the oldest message. */
 export function historyTop({ log, loadingOlder, messagesShown }, older) {
   if (loadingOlder === "failed")
-    return [icon("alert"), "Older messages could not be loaded.", button("Try again", older, "button small")];
+    return [icon("alert"), "Older messages could not be loaded.", button("button small", older, "Try again")];
   if (loadingOlder === "yes") return [element("span", { class: "spinner" }), "Loading older messages…"];
-  if (log.before !== null) return [button("Older messages", older, "button quiet small")];
+  if (log.before !== null) return [button("button quiet small", older, "Older messages")];
   return messagesShown ? ["The beginning of this conversation"] : [];
 }
 
@@ -109,6 +107,6 @@ export function readOnly(name) {
     "div",
     { class: "read-only" },
     element("p", {}, "This page only shows. Write from a terminal:"),
-    commandLine(resumeCommand(config.grpcAddress, name)),
+    resumeLine(name),
   );
 }

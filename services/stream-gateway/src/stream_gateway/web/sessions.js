@@ -37,7 +37,7 @@ export class SessionList extends EventTarget {
 
   /** @returns {Session[]} */
   get sessions() {
-    return [...this.#sessions.values()].sort(
+    return [...this.#sessions.values()].toSorted(
       (a, b) => (b.lastMessage ?? 0) - (a.lastMessage ?? 0) || (a.name < b.name ? 1 : -1),
     );
   }

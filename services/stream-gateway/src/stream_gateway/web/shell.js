@@ -1,6 +1,6 @@
 // Words for a POSIX shell.
 
-const PLAIN = /^[A-Za-z0-9_@%+=:,.\/-][A-Za-z0-9_@%+=:,.\/~-]*$/;
+const PLAIN = /^[A-Za-z0-9_@%+=:,./-][A-Za-z0-9_@%+=:,./~-]*$/;
 
 /** Quote one word so that a POSIX shell reads it as it is. */
 export function quote(word) {

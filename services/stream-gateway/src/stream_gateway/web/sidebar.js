@@ -1,6 +1,6 @@
 // The list of sessions on the left; on a phone, a drawer.
 
-import { byId, element, icon, iconButton, soon } from "./dom.js";
+import { button, byId, element, icon, iconButton, soon } from "./dom.js";
 import { displayName, isGenerated } from "./sessions.js";
 import { sessionHref } from "./router.js";
 import { showTime } from "./time.js";
@@ -155,20 +155,14 @@ export class Sidebar {
     if (state === "loading")
       return Array.from({ length: 6 }, () => element("div", { class: "skeleton", "aria-hidden": "true" }));
     if (state === "failed") {
-      const retry = element(
-        "button",
-        { type: "button", class: "button", on: { click: () => this.#list.refresh() } },
-        "Try again",
-      );
+      const retry = button("button", () => this.#list.refresh(), "Try again");
       return [element("p", { class: "note" }, icon("alert"), error.message), retry];
     }
     if (count === 0)
       return text ? [element("p", { class: "note" }, `No session matches “${text}”.`)] : [this.invitation()];
     if (loadingMore) return [element("p", { class: "note" }, "Loading more…")];
     if (!hasMore) return [];
-    return [
-      element("button", { type: "button", class: "button quiet", on: { click: () => this.#list.more() } }, "Show more"),
-    ];
+    return [button("button quiet", () => this.#list.more(), "Show more")];
   }
 
   #more() {

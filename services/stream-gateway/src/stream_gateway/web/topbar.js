@@ -3,7 +3,7 @@
 import { clearSession, deleteSession, renameSession } from "./api.js";
 import { copyButton } from "./copy.js";
 import { ask } from "./dialogs.js";
-import { byId, element, icon, iconButton } from "./dom.js";
+import { button, byId, element, icon, iconButton } from "./dom.js";
 import { sessionLink } from "./router.js";
 import { displayName } from "./sessions.js";
 import { resumeCommand } from "./shell.js";
@@ -121,12 +121,7 @@ export class Topbar {
       byId("session-menu").hidePopover();
       action();
     };
-    return element(
-      "button",
-      { type: "button", class: `menu-entry ${style}`, on: { click } },
-      icon(name),
-      element("span", {}, words),
-    );
+    return button(`menu-entry ${style}`, click, icon(name), element("span", {}, words));
   }
 
   #rename(name) {

@@ -31,6 +31,7 @@ check: lint types test ## Run all that a change must pass
 lint: .venv/ready ## Check style, imports between parts, and the API's compatibility
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/oxlint --quiet
 	@$(BIN)/lint-imports
 	@cd proto && ../$(BIN)/buf lint
 	@cd proto && ../$(BIN)/buf format --diff --exit-code

@@ -89,13 +89,3 @@ def test_the_page_has_no_script_style_or_handler_of_its_own_inside() -> None:
         assert tag != "style"
         assert tag != "script" or attributes.keys() == {"type", "src"}
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
-
-
-@pytest.mark.parametrize("path", [path for path in OURS if path.suffix == ".js"], ids=lambda path: path.name)
-def test_what_a_module_imports_is_there_and_exported(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    for names, target in re.findall(r'import \{([^}]*)\} from "([^"]+)"', text):
-        exported = (path.parent / target).read_text(encoding="utf-8")
-        for name in filter(None, (name.strip() for name in names.split(","))):
-            assert re.search(rf"export (?:async )?(?:const|function|class) {name}\b", exported), f"{target}: {name}"
-            assert len(re.findall(rf"\b{name}\b", text)) > 1, f"{name} is imported and not used"

@@ -71,7 +71,7 @@ class Deployment:
             self.redis.start()
         else:
             self.services[name].kill()
-            await self.services[name].start_beside()
+            await self.services[name].start_again()
 
     def holdings(self) -> dict[str, Holding]:
         """What each process has now."""

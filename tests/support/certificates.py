@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import os
+import ssl
 from pathlib import Path
 
 from cryptography import x509
@@ -24,6 +25,11 @@ class Authority:
         certificate = _builder(self._name, self._name, self._key).add_extension(constraints, critical=True)
         self.ca.write_bytes(certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         self.renew()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For a client that trusts it and nothing else."""
+        return ssl.create_default_context(cafile=str(self.ca))
 
     def issue(self, common_name: str = "localhost") -> tuple[bytes, bytes]:
         """A new certificate and its key, both PEM."""

@@ -1,4 +1,4 @@
-"""docker-compose.yml brought up for real: a project, ports and volume of its own."""
+"""Compose files brought up for real: a project, ports and volumes of their own."""
 
 import json
 import os
@@ -6,15 +6,18 @@ import shutil
 import signal
 import subprocess
 import uuid
-from types import TracebackType
-from typing import Any, Final, Self
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from aichat_dev.embedded_redis import free_port
 from support.product import ROOT
+from support.running import Running, inherited
 from support.until import until
 
 UP_SECONDS: Final = 600.0
-HEALTHY_SECONDS: Final = 90.0
+HEALTHY_SECONDS: Final = 180.0
+LAST_CHARACTERS: Final = 12000
 INHERITED: Final = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_DIR")
 
 
@@ -35,79 +38,69 @@ def engine_problem() -> str | None:
     return None
 
 
-class Stack:
-    """Context manager: all containers built, started and healthy; removed with their data at the end.
+class Project(Running):
+    """Context manager: a compose project of its own name in `directory`, up and healthy; removed with its data.
 
-    `settings` are variables of .env.example. Ports are free ones, on 127.0.0.1.
+    `options` of `docker compose` itself; `settings` are variables of .env.example.
     """
 
-    def __init__(self, **settings: str) -> None:
+    name = "docker compose logs"
+
+    def __init__(self, directory: Path, *options: str, **settings: str) -> None:
         self.project = f"aichat-test-{uuid.uuid4().hex[:8]}"
-        self.server = f"127.0.0.1:{free_port()}"
-        self.page = f"http://127.0.0.1:{free_port()}/"
-        self._environment = {
-            **{name: os.environ[name] for name in INHERITED if name in os.environ},
-            "SESSION_SVC_PORT": self.server.rpartition(":")[2],
-            "GATEWAY_PORT": self.page.rstrip("/").rpartition(":")[2],
-            "ASSISTANT_REPLICAS": "0",  # Nobody answers: what a test writes is then all there is.
-            **settings,
-        }
+        self._directory = directory
+        self._command = ("docker", "compose", *options)
+        self._environment = {**inherited(INHERITED), "COMPOSE_PROJECT_NAME": self.project, **settings}
 
-        self._command = ("docker", "compose", "--project-name", self.project, "--env-file", os.devnull)
+    @property
+    def last_words(self) -> str:
+        """See Running."""
+        return self.compose("logs", "--no-color", "--tail", "60", check=False).stdout[-LAST_CHARACTERS:]
 
-    def __enter__(self) -> Self:
-        try:
-            self.up()
-        except BaseException:
-            self._remove()
-            raise
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if exc is not None:
-            exc.add_note(self._logs())
-        self._remove()
+    def start(self) -> None:
+        """See `up`."""
+        self.up()
 
     def up(self) -> None:
         """Builds and starts everything, and waits until all is healthy."""
-        done = self.compose("up", "--build", "--detach", "--wait", "--wait-timeout", "180", check=False)
-        assert done.returncode == 0, f"docker compose up: {done.stdout[-4000:]}\n{self._logs()}"
+        self.compose("up", "--build", "--detach", "--wait", "--wait-timeout", "180")
 
     def down(self) -> None:
         """Stops and removes the containers; the data stays."""
         self.compose("down")
 
+    def remove(self) -> None:
+        """See Running."""
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "3", check=False)
+
     def compose(self, *arguments: str, check: bool = True, **settings: str) -> subprocess.CompletedProcess[str]:
-        """`docker compose` of this project; `settings` are added to its environment. Output holds both streams."""
-        done = subprocess.run(
-            [*self._command, *arguments],
-            env={**self._environment, **settings},
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=UP_SECONDS,
-            check=False,
+        """`docker compose` of this project; `settings` are added to its environment."""
+        done = self.run(*self._command, *arguments, check=check, settings=settings)
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         )
-        assert not (check and done.returncode), f"docker compose {arguments}: {done.stdout[-4000:]}"
-        return done
 
     def pipe(self, *arguments: str, feed: bytes = b"", check: bool = True) -> bytes:
         """As `compose`, for data: `feed` is its input. Returns its output; where it may fail, both streams."""
+        done = self.run(*self._command, *arguments, feed=feed, check=check)
+        return done.stdout if check else done.stdout + done.stderr
+
+    def run(
+        self, *command: str, feed: bytes = b"", check: bool = True, settings: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """A command in the project's directory and environment. AssertionError where it fails and `check` is set."""
         done = subprocess.run(
-            [*self._command, *arguments],
-            env=self._environment,
-            cwd=ROOT,
+            command,
+            env={**self._environment, **(settings or {})},
+            cwd=self._directory,
             input=feed,
             capture_output=True,
             timeout=UP_SECONDS,
             check=False,
         )
-        assert not (check and done.returncode), f"{arguments}: {done.stderr.decode(errors='replace')}"
-        return done.stdout if check else done.stdout + done.stderr
+        said = f"{done.stdout[-2000:].decode(errors='replace')}{done.stderr[-4000:].decode(errors='replace')}"
+        assert not (check and done.returncode), f"{' '.join(command)}: {said}"
+        return done
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What `docker inspect` says of the service's container, a stopped one too."""
@@ -142,9 +135,16 @@ class Stack:
         services = ("redis", "session-svc", "stream-gateway")
         return all(self.inspect(service)["State"]["Health"]["Status"] == "healthy" for service in services)
 
-    def _logs(self) -> str:
-        shown = self.compose("logs", "--no-color", "--tail", "60", check=False).stdout
-        return f"--- docker compose logs:\n{shown[-12000:]}"
 
-    def _remove(self) -> None:
-        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
+class Stack(Project):
+    """docker-compose.yml as it is here, on free ports of 127.0.0.1."""
+
+    def __init__(self, **settings: str) -> None:
+        self.server = f"127.0.0.1:{free_port()}"
+        self.page = f"http://127.0.0.1:{free_port()}/"
+        ports = {
+            "SESSION_SVC_PORT": self.server.rpartition(":")[2],
+            "GATEWAY_PORT": self.page.rstrip("/").rpartition(":")[2],
+        }
+        nobody_answers = {"ASSISTANT_REPLICAS": "0"}  # What a test writes is then all there is.
+        super().__init__(ROOT, "--env-file", os.devnull, **ports, **nobody_answers, **settings)

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
+from support.background import Background
 from support.draft import Draft
 from support.web_viewer import WebViewer
 
@@ -14,7 +14,7 @@ PAUSE_SECONDS: Final = 0.05
 DEADLINE_SECONDS: Final = 90.0
 
 
-class LastingViewer:
+class LastingViewer(Background):
     """Async context manager. `events`: all that came, over all its streams. `joins`: how many there were."""
 
     def __init__(self, session: str, *addresses: str) -> None:
@@ -24,19 +24,11 @@ class LastingViewer:
         self._before: list[dict[str, Any]] = []
         self._now: WebViewer | None = None
         self._last_id = ""
-        self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self._run())
+        await super().__aenter__()
         await self.until(lambda: self._now is not None, "a stream")
         return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -73,7 +65,8 @@ class LastingViewer:
         except TimeoutError:
             raise AssertionError(f"{what} did not come; there is {self.events[-20:]}") from None
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """See Background."""
         while True:
             address = self._addresses[self.joins % len(self._addresses)]
             self.joins += 1

@@ -1,22 +1,17 @@
 """The whole product as `make run` starts it, on free ports."""
 
-import os
 import re
 import signal
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import psutil
+from support.child import STOP_SECONDS, Child
+from support.running import inherited
 
 ROOT: Final = Path(__file__).parents[2]
-START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 30.0
 INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
 
 
@@ -26,7 +21,7 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     Nobody answers, unless `settings` say ASSISTANT=on: what a test writes is then all there is.
     """
     return {
-        **{name: os.environ[name] for name in INHERITED if name in os.environ},
+        **inherited(INHERITED),
         "HOME": str(home),
         "SESSION_SVC_LISTEN": "127.0.0.1:0",
         "GATEWAY_LISTEN": "127.0.0.1:0",
@@ -36,20 +31,12 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     }
 
 
-class Product:
+class Product(Child):
     """Context manager: the program behind `make run`; entering waits until it says that all is ready."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self.settings = dict(settings)
-        self._directory = tempfile.TemporaryDirectory(prefix="aichat-run-")
-        self._log = Path(self._directory.name) / "log"
-        self._log_start = 0
+        super().__init__("run", [sys.executable, "-m", "aichat_dev.run"], settings, working_directory=ROOT)
         self._children: list[psutil.Process] = []
-
-    @property
-    def output(self) -> str:
-        """What the last start has printed."""
-        return self._log.read_bytes()[self._log_start :].decode("utf-8", "replace")
 
     @property
     def page(self) -> str:
@@ -72,49 +59,18 @@ class Product:
         found = re.search(r"--server (\S+)", self.chat)
         return found[1] if found else "localhost:50051"
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self._clean_up()
-            raise
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if exc is not None:
-            exc.add_note(f"--- make run:\n{self.output[-6000:]}")
-        self._clean_up()
-
-    def spawn(self) -> None:
-        """Starts it and returns at once."""
-        self._log_start = self._log.stat().st_size if self._log.exists() else 0
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "aichat_dev.run"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self.settings,
-                cwd=ROOT,
-            )
-
-    def start(self) -> None:
-        """Starts it, again after its end on the same ports and data, and waits for the announcement."""
-        self.spawn()
-        deadline = time.monotonic() + START_SECONDS
-        while "Ctrl-C stops all." not in self.output:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"make run did not get ready (status {self.process.returncode}):\n{self.output}")
-            time.sleep(0.05)
-        self.settings["SESSION_SVC_LISTEN"] = self.server
-        self.settings["GATEWAY_LISTEN"] = self.page.removeprefix("http://").rstrip("/")
+    def wait(self) -> None:
+        """Waits for the announcement. From then on the ports stay the same."""
+        self.until(lambda: "Ctrl-C stops all." in self.output, "it is not ready")
+        self.environment["SESSION_SVC_LISTEN"] = self.server
+        self.environment["GATEWAY_LISTEN"] = self.page.removeprefix("http://").rstrip("/")
         self.children()
 
     def children(self) -> dict[str, psutil.Process]:
         """The processes that it runs now, by name: redis, session-svc, stream-gateway, assistant."""
-        found = {}
+        found: dict[str, psutil.Process] = {}
+        if self.process.poll() is not None:
+            return found
         for child in psutil.Process(self.process.pid).children():
             try:
                 command = " ".join(child.cmdline())
@@ -140,8 +96,7 @@ class Product:
     def kill(self) -> None:
         """Ends it as a crash would: with its children, where the system does that (Linux)."""
         self.children()
-        self.process.kill()
-        self.process.wait()
+        super().kill()
         assert self.left_behind() == []
 
     def left_behind(self, timeout: float = 10.0) -> list[psutil.Process]:
@@ -154,12 +109,10 @@ class Product:
         assert found, f"no {what} in:\n{self.output}"
         return found[1]
 
-    def _clean_up(self) -> None:
-        if self.process.poll() is None:
-            self.children()
-            self.process.kill()
-            self.process.wait()
+    def remove(self) -> None:
+        """See Running."""
+        self.children()
+        super().remove()
         for child in self._children:
             if child.is_running():
                 child.kill()
-        self._directory.cleanup()

@@ -4,18 +4,22 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Final
 
-from aichat_dev.embedded_redis import EmbeddedRedis
+from aichat_dev.embedded_redis import EmbeddedRedis, EmbeddedRedisError
+from support.running import Running
+
+LAST_CHARACTERS: Final = 2000
 
 
-class RedisServer:
+class RedisServer(Running):
     """Context manager: a durable server on 127.0.0.1, gone with its data at the end.
 
     `options` are redis.conf settings (underscores for dashes) that differ from the durable ones, for example
     `RedisServer(appendonly="no")`. When the body fails, the end of the server's log is a note on the exception.
     """
+
+    name = "Redis"
 
     def __init__(self, **options: str) -> None:
         self.dir = Path(tempfile.mkdtemp(prefix="aichat-redis-"))
@@ -43,28 +47,24 @@ class RedisServer:
         """What the server has printed so far."""
         return self._server.log
 
-    def __enter__(self) -> Self:
-        try:
-            self._server.__enter__()
-        except BaseException:
-            shutil.rmtree(self.dir, ignore_errors=True)
-            raise
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if exc is not None:
-            exc.add_note(f"--- Redis on port {self.port}:\n{self.log[-2000:]}")
-        try:
-            self._server.kill()  # The directory goes too, so there is nothing to save.
-        finally:
-            self._server.__exit__(exc_type, exc, traceback)
-            shutil.rmtree(self.dir, ignore_errors=True)
+    @property
+    def last_words(self) -> str:
+        """See Running."""
+        return self.log[-LAST_CHARACTERS:]
 
     def start(self) -> None:
-        """Starts it again, after `kill` or `stop`, on the same port and data; returns when it answers."""
+        """Starts it, again after `kill` or `stop`, on the same port and data; returns when it answers."""
         self._server.start()
+
+    def remove(self) -> None:
+        """See Running."""
+        try:
+            self._server.kill()  # The directory goes too, so there is nothing to save.
+        except EmbeddedRedisError:
+            pass  # It was never there.
+        finally:
+            self._server.close()
+            shutil.rmtree(self.dir, ignore_errors=True)
 
     def stop(self) -> None:
         """Ends it in order (SIGTERM)."""

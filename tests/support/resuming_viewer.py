@@ -9,11 +9,11 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import quote
 
 import h11
+from support.background import Background
 from support.event_stream import EventStream
 from support.ledger import Ledger
 
@@ -32,7 +32,7 @@ class End:
     in_order: bool
 
 
-class ResumingViewer:
+class ResumingViewer(Background):
     """Async context manager: follows `session` from its first message, at one of `gateways` after the other."""
 
     def __init__(self, gateways: Sequence[str], session: str, *, first: int = 0) -> None:
@@ -46,20 +46,6 @@ class ResumingViewer:
         self._is_open = False
         self._open = asyncio.Event()
         self._news = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
-            if exc is None and not self._running.cancelled():
-                await self._running  # It never returns: this raises what ended it.
 
     async def until_open(self) -> None:
         """Returns once the first stream is open."""
@@ -71,7 +57,8 @@ class ResumingViewer:
             self._news.clear()
             await self._news.wait()
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """See Background."""
         while True:
             address = self._gateways[self._turn % len(self._gateways)]
             self._turn += 1

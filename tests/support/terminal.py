@@ -14,10 +14,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from support.running import Running
 
 WAIT_SECONDS: Final = 30.0
+LAST_CHARACTERS: Final = 4000
 ROWS, COLUMNS = 40, 120
 CONTROL_C, CONTROL_D, ENTER = "\x03", "\x04", "\r"
 
@@ -30,12 +32,13 @@ os.execvp(sys.argv[1], sys.argv[1:])
 _ESCAPES: Final = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_=>])")
 
 
-class Terminal:
+class Terminal(Running):
     """Context manager: `command` in a session whose controlling terminal it is; killed at the end if need be."""
 
     def __init__(
         self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, directory: Path | None = None
     ) -> None:
+        self.name = f"the terminal of {command[0]}"
         self._command = list(command)
         self._environment = {**(os.environ if environment is None else environment), "TERM": "xterm-256color"}
         self._environment["PROMPT_TOOLKIT_NO_CPR"] = "1"  # Nobody here answers where the cursor is.
@@ -43,16 +46,29 @@ class Terminal:
         self._received = bytearray()
         self._master: int | None = None
         self._closing = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The program, which leads the terminal's session."""
+        assert self._process is not None, "it was not started"
+        return self._process
 
     @property
     def screen(self) -> str:
         """Everything printed so far, without colours and cursor movements."""
         return _ESCAPES.sub("", self._received.decode("utf-8", "replace")).replace("\r\n", "\n")
 
-    def __enter__(self) -> Self:
+    @property
+    def last_words(self) -> str:
+        """See Running."""
+        return self.screen[-LAST_CHARACTERS:]
+
+    def start(self) -> None:
+        """Starts the program in the terminal."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-        self.process = subprocess.Popen(
+        self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _BECOME, *self._command],
             stdin=slave,
             stdout=slave,
@@ -65,16 +81,13 @@ class Terminal:
         self._master = master
         self._reader = threading.Thread(target=self._read, args=(master,), daemon=True)
         self._reader.start()
-        return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if exc is not None:
-            exc.add_note(f"--- the terminal of {self._command[0]}:\n{self.screen[-4000:]}")
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+    def remove(self) -> None:
+        """See Running."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         if self._master is not None:
             self.hang_up()
 

@@ -104,7 +104,7 @@ def test_a_service_that_is_stopped_leaves_in_order_before_its_grace_is_over(stac
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_container_is_confined(stack: Stack, service: str) -> None:
     assert stack.compose("exec", "-T", service, "id", "-u").stdout.strip() != "0"
-    assert "Read-only file system" in stack.compose("exec", "-T", service, "touch", "/file", check=False).stdout
+    assert "Read-only file system" in stack.compose("exec", "-T", service, "touch", "/file", check=False).stderr
     host = stack.inspect(service)["HostConfig"]
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
@@ -196,4 +196,4 @@ def test_a_backup_taken_under_load_is_restored_into_an_empty_deployment(stack: S
 def test_beyond_this_machine_nobody_is_served_without_saying_so(stack: Stack, service: str) -> None:
     refused = stack.compose("run", "--rm", "--no-deps", service, check=False, BIND_ADDRESS="0.0.0.0")  # noqa: S104 - The case.
     assert refused.returncode == 2
-    assert "ALLOW_ANONYMOUS" in refused.stdout
+    assert "ALLOW_ANONYMOUS" in refused.stdout + refused.stderr

@@ -89,7 +89,7 @@ def test_a_token_that_is_revoked_is_refused_within_seconds_and_the_others_are_no
 
 
 def test_nothing_but_the_proxy_is_reached_from_outside(people: People) -> None:
-    published = people.team.compose("ps", "--format", "{{.Service}}: {{.Ports}}").splitlines()
+    published = people.team.compose("ps", "--format", "{{.Service}}: {{.Ports}}").stdout.splitlines()
     assert {line.partition(":")[0] for line in published if "->" in line} == {"proxy"}
 
 
@@ -97,7 +97,7 @@ def test_redis_asks_for_the_services_passwords(people: People) -> None:
     asked = people.team.compose(
         *("exec", "-T", "redis", "redis-cli", "--no-auth-warning", "--user", "session-svc", "--pass", "none", "ping")
     )
-    assert "NOAUTH" in asked
+    assert "NOAUTH" in asked.stdout + asked.stderr
 
 
 def test_the_deployment_survives_a_restart_with_its_tokens(people: People) -> None:

@@ -151,7 +151,9 @@ def test_a_taken_port_is_one_line_that_names_the_variable(tmp_path: Path, variab
 
 
 def test_a_second_run_on_the_same_data_is_one_line_that_names_the_variable(product: Product) -> None:
-    status, output = _fails({**product.settings, "SESSION_SVC_LISTEN": "127.0.0.1:0", "GATEWAY_LISTEN": "127.0.0.1:0"})
+    status, output = _fails(
+        {**product.environment, "SESSION_SVC_LISTEN": "127.0.0.1:0", "GATEWAY_LISTEN": "127.0.0.1:0"}
+    )
     assert status == 1
     assert output.count("\n") == 1
     assert f"in use by another run (process {product.process.pid})" in output

@@ -28,7 +28,7 @@ class Site:
 
     @property
     def tls(self) -> ssl.SSLContext:
-        return self.proxy.certificate.context
+        return self.proxy.authority.context
 
     def browser(self) -> httpx.Client:
         """A client at CLIENT."""
@@ -39,8 +39,8 @@ def _nginx(proxy: Proxy, svc: Service, web: Service) -> dict[str, str]:
     return {
         "443 ssl": f"127.0.0.1:{proxy.port} ssl",
         "chat.example.com;": "localhost;",
-        "/etc/ssl/chat.example.com/fullchain.pem": str(proxy.certificate.chain),
-        "/etc/ssl/chat.example.com/privkey.pem": str(proxy.certificate.key),
+        "/etc/ssl/chat.example.com/fullchain.pem": str(proxy.authority.cert),
+        "/etc/ssl/chat.example.com/privkey.pem": str(proxy.authority.key),
         "127.0.0.1:3000": web.address,
         "127.0.0.1:50051": svc.address,
     }
@@ -133,7 +133,7 @@ def test_the_services_see_who_asks_and_not_what_they_claim(site: Site) -> None:
 
 @whole_site
 async def test_calls_watches_and_replies_come_through(site: Site) -> None:
-    async with AsyncClient(site.proxy.url, tls_ca=site.proxy.certificate.chain) as client:
+    async with AsyncClient(site.proxy.url, tls_ca=site.proxy.authority.ca) as client:
         await client.append_messages("calls", [Message(role=ROLE_USER, content="a question")])
         watch = client.watch_session("calls", tail=1)
         async for event in watch:
@@ -153,7 +153,7 @@ async def test_calls_watches_and_replies_come_through(site: Site) -> None:
 
 @whole_site
 async def test_an_error_keeps_its_reason_on_the_way(site: Site) -> None:
-    async with AsyncClient(site.proxy.url, tls_ca=site.proxy.certificate.chain) as client:
+    async with AsyncClient(site.proxy.url, tls_ca=site.proxy.authority.ca) as client:
         for _ in range(50):  # A trailer lost now and then would show.
             with pytest.raises(AiChatError) as raised:
                 await client.get_session("nowhere")
@@ -162,7 +162,7 @@ async def test_an_error_keeps_its_reason_on_the_way(site: Site) -> None:
 
 @whole_site
 async def test_a_large_request_is_answered_by_the_service_itself(site: Site) -> None:
-    async with AsyncClient(site.proxy.url, tls_ca=site.proxy.certificate.chain) as client:
+    async with AsyncClient(site.proxy.url, tls_ca=site.proxy.authority.ca) as client:
         with pytest.raises(AiChatError) as raised:
             await client.append_messages("large", [Message(role=ROLE_USER, content="x" * (1 << 20))] * 5)
     assert raised.value.reason == "TOO_LARGE"

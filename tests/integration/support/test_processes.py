@@ -3,7 +3,8 @@
 import psutil
 import pytest
 import redis
-from support.processes import ServiceFailedError, gateway, session_svc
+from support.child import ChildFailedError
+from support.processes import gateway, session_svc
 from support.redis_server import RedisServer
 from support.until import until
 from support.writer import Writer, contents
@@ -36,7 +37,7 @@ def test_a_killed_service_comes_back_on_its_address() -> None:
 
 
 def test_a_service_that_refuses_its_settings_fails_with_its_log() -> None:
-    refused = pytest.raises(ServiceFailedError, match=r"ended with status 2[\s\S]*DRAIN_SECONDS")
+    refused = pytest.raises(ChildFailedError, match=r"ended with status 2[\s\S]*DRAIN_SECONDS")
     with refused, session_svc(DRAIN_SECONDS="x"):
         pass
 
@@ -56,7 +57,7 @@ def test_a_body_that_fails_shows_the_logs_of_what_it_used() -> None:
     notes = "\n".join(raised.value.__notes__)
     assert "--- session_svc:" in notes
     assert "listening" in notes
-    assert "--- Redis on port" in notes
+    assert "--- Redis:" in notes
 
 
 def test_a_redis_that_has_forgotten_everything_is_empty() -> None:

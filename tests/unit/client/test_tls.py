@@ -1,8 +1,6 @@
 """Encrypted connections, to a server with a certificate of an authority of its own."""
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from ai_chat_client.errors import UnavailableError
 from aichat.session.v1 import session_pb2 as model
 from aichat.session.v1 import session_service_pb2 as api
 from aichat.session.v1 import session_service_pb2_grpc as api_grpc
-from support.needs import missing
+from support.certificates import Authority
 
 from .scripted import Context, service
 
@@ -30,36 +28,20 @@ class Secured:
     ca: Path
 
 
-def make_certificates(folder: Path) -> None:
-    """ca.pem, and server.pem with server.key for localhost, signed by it."""
-    if shutil.which("openssl") is None:
-        missing("openssl, to make certificates")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new = ("req", "-newkey", "rsa:2048", "-nodes")
-    openssl(*new, "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-days", "1", "-subj", "/CN=test authority")
-    openssl(*new, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1", "-extfile", "names")
-    openssl("x509", "-req", "-in", "server.csr", "-out", "server.pem", *signing)
-
-
 @pytest.fixture
 async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
-    make_certificates(tmp_path)
+    authority = Authority(tmp_path)
 
     async def get(_request: api.GetSessionRequest, context: Context) -> model.Session:
         metadata = dict(context.invocation_metadata() or ())
         return model.Session(title=str(metadata.get("authorization", "")))
 
-    pair = ((tmp_path / "server.key").read_bytes(), (tmp_path / "server.pem").read_bytes())
+    pair = (authority.key.read_bytes(), authority.cert.read_bytes())
     server = grpc.aio.server()
     api_grpc.add_SessionServiceServicer_to_server(service(GetSession=get), server)
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
     await server.start()
-    yield Secured(port, tmp_path / "ca.pem")
+    yield Secured(port, authority.ca)
     await server.stop(None)
 
 

@@ -1,6 +1,7 @@
 """A question that is asked again is not lost, whatever happens between its removal and its return."""
 
 import asyncio
+import contextlib
 import os
 import time
 from typing import TypeVar
@@ -128,3 +129,33 @@ def test_a_removal_that_did_not_happen_is_no_reason_to_ask(
         assert contents(client, asked) == ["why?", "dunno"]
     assert retry(svc.address, asked, settings) is Retried.YES
     assert contents(client, asked) == ["why?"]
+
+
+async def test_a_reply_that_nobody_saw_begin_is_ones_own_only_if_it_began_after_ones_message(
+    svc: Service, name: str, settings: Settings
+) -> None:
+    async with AsyncClient(svc.address) as client:
+        conversation = Conversation(client, name, settings)
+        position = (await client.create_session(name)).position
+
+        async def reconnect() -> str | None:
+            """Reads what happened since, as a watch does that was away; returns the reply that is one's own."""
+            nonlocal position
+            watch = client.watch_session(name, after_position=position)
+            async with asyncio.timeout(20), contextlib.aclosing(watch) as events:
+                async for event in events:
+                    await conversation.exchange.take(event)
+                    position = event.position
+                    if event.HasField("caught_up"):
+                        break
+            return conversation.exchange.mine
+
+        question = Message(role=ROLE_USER, content="theirs")
+        async with client.reply(name, reply_id="to-theirs", messages=[question]) as reply:
+            await reply.write("a")
+            await conversation.send("mine")
+            assert await reconnect() is None
+        assert conversation.exchange.expected
+        async with client.reply(name, reply_id="to-mine") as reply:
+            await reply.write("b")
+            assert await reconnect() == "to-mine"

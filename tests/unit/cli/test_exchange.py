@@ -8,6 +8,7 @@ from ai_chat_client import ROLE_ASSISTANT, ROLE_USER, Message
 from aichat.session.v1 import session_pb2 as model
 from aichat.session.v1 import session_service_pb2 as api
 from google.protobuf.message import Message as ProtoMessage
+from google.protobuf.timestamp_pb2 import Timestamp
 
 
 class Heard:
@@ -36,6 +37,22 @@ class Heard:
     def ask(self, id_: str = "mine") -> None:
         self.exchange.ask(id_)
         self.message(id_)
+
+    def sent(self, *, reply: str = "", begun_after: bool = False) -> None:
+        """The append is answered; `reply` was being written."""
+        answer = api.AppendMessagesResponse(messages=[Message(create_time=Timestamp(seconds=10))])
+        if reply:
+            started = Timestamp(seconds=11) if begun_after else Timestamp(seconds=9)
+            answer.session.reply.CopyFrom(model.Reply(id=reply, start_time=started))
+        self.exchange.sent(answer)
+
+    def reconnected(self, *seen: str, writing: str = "") -> None:
+        """A lost connection is back: what was appended meanwhile, and the reply that is being written now."""
+        for id_ in seen:
+            self.message(id_, role=ROLE_ASSISTANT if id_.startswith("r") else ROLE_USER)
+        if writing:
+            self.see(reply_snapshot=api.ReplySnapshot(id=writing))
+        self.see(caught_up=api.WatchCaughtUp())
 
     async def answered_by(self) -> str | None:
         """The id of the answer, None when there is none."""
@@ -176,3 +193,64 @@ async def test_a_message_that_was_not_sent_waits_for_nothing(heard: Heard) -> No
     heard.exchange.withdraw()
     assert not heard.waits
     assert await heard.exchange.begins(0)
+
+
+async def test_a_reply_that_began_unseen_before_ones_message_is_not_the_answer(heard: Heard) -> None:
+    heard.exchange.ask("mine")
+    heard.sent(reply="r-theirs")
+    heard.reconnected("mine", writing="r-theirs")
+    assert heard.exchange.mine is None
+    assert not await heard.exchange.begins(0)
+    heard.finish("r-theirs")
+    heard.start("r")
+    assert heard.exchange.mine == "r"
+    heard.finish("r")
+    assert await heard.answered_by() == "r"
+
+
+async def test_a_reply_that_began_unseen_and_has_ended_is_not_the_answer_either(heard: Heard) -> None:
+    heard.exchange.ask("mine")
+    heard.sent(reply="r-theirs")
+    heard.reconnected("mine", "r-theirs")
+    assert heard.waits
+    heard.start("r")
+    assert heard.exchange.mine == "r"
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["first answer", "answer to the repeated append"])
+async def test_a_reply_that_began_unseen_after_ones_message_is_the_answer(heard: Heard, named: bool) -> None:
+    heard.exchange.ask("mine")
+    heard.sent(reply="r" if named else "", begun_after=named)
+    heard.reconnected("mine", writing="r")
+    assert heard.exchange.mine == "r"
+    heard.finish("r")
+    assert await heard.answered_by() == "r"
+
+
+async def test_a_reply_that_began_unseen_between_two_messages_of_ones_own_answers_the_first(heard: Heard) -> None:
+    heard.ask("one")
+    heard.sent()
+    heard.exchange.ask("two")
+    heard.sent(reply="r1")
+    heard.reconnected("two", writing="r1")
+    assert heard.exchange.mine == "r1"
+    heard.finish("r1")
+    assert heard.waits, "the second is not answered"
+    heard.start("r2")
+    assert heard.exchange.mine == "r2"
+
+
+async def test_what_may_hide_the_beginning_of_a_reply_waits_for_the_answer_to_the_append(heard: Heard) -> None:
+    heard.exchange.ask("mine")
+    mine = Message(id="mine", role=ROLE_USER, sequence=1)
+    arrived = [
+        api.WatchSessionResponse(messages=api.WatchMessages(messages=[mine])),
+        api.WatchSessionResponse(reply_snapshot=api.ReplySnapshot(id="r-theirs")),
+    ]
+    for event in arrived:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(heard.exchange.take(event), 0.01)
+    heard.sent(reply="r-theirs")
+    for event in arrived:
+        await asyncio.wait_for(heard.exchange.take(event), 1)
+    assert heard.exchange.mine is None

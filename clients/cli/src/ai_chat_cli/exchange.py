@@ -20,11 +20,13 @@ class Answer:
 
 
 class Exchange:
-    """Feed it every event of the session, from before one's first message on.
+    """Give it every event of the session, from before one's first message on, and the answer to each append.
 
     The answer to a message is the first ASSISTANT message after it that is not the end of a reply which had begun
-    before it; a reply that begins after it is that answer while it is being written. `mine`: the id of the reply in
-    progress, when it answers a message of one's own; None otherwise.
+    before it; a reply that begins after it is that answer while it is being written. Which began first is told by the
+    order of events; where a lost connection hides the beginning, by the append, whose answer names the reply that was
+    being written in that very step. `mine`: the id of the reply in progress, when it answers a message of one's own;
+    None otherwise.
     """
 
     def __init__(self) -> None:
@@ -35,9 +37,15 @@ class Exchange:
         self._unanswered = False
         self._current: str | None = None
         self._earlier: str | None = None
+        # Replies that had begun before one's last message, and before the first of those that are not answered yet.
+        self._before_last: str | None = None
+        self._before_first: str | None = None
+        self._is_one_more = False
         self._beside: model.Message | None = None
         self._asked_before = False
         self._begun = asyncio.Event()
+        self._received = asyncio.Event()
+        self._received.set()
         self._answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._handlers: dict[str, Callable[[api.WatchSessionResponse], None]] = {
             "messages": self._messages,
@@ -58,8 +66,22 @@ class Exchange:
 
     def ask(self, message_id: str) -> None:
         """A message of one's own with this id is about to be sent."""
+        self._is_one_more = self._unanswered
         self._expect()
         self._question = message_id
+        self._received.clear()
+
+    def sent(self, answer: api.AppendMessagesResponse) -> None:
+        """It was received, and this was the answer."""
+        reply = answer.session.reply if answer.session.HasField("reply") else None
+        # A repeated append tells the session as it is now, so that a reply may have begun after the message.
+        is_earlier = reply is not None and (
+            reply.start_time.ToMilliseconds() <= answer.messages[-1].create_time.ToMilliseconds()
+        )
+        self._before_last = reply.id if reply is not None and is_earlier else None
+        if not self._is_one_more:
+            self._before_first = self._before_last
+        self._received.set()
 
     def ask_again(self, keep: int) -> None:
         """The session is about to be shortened to the question that is its message number `keep`."""
@@ -74,7 +96,15 @@ class Exchange:
     def withdraw(self) -> None:
         """It was not sent: no answer is expected."""
         self._question, self._keep = "", None
+        self._received.set()
         self._end(Answer(why="nothing was asked"))
+
+    async def take(self, event: api.WatchSessionResponse) -> None:
+        """As `see`, but what may hide the beginning of a reply waits until it is known what the append was answered."""
+        asked = any(message.id == self._question for message in event.messages.messages)
+        if asked or event.HasField("reply_snapshot"):
+            await self._received.wait()
+        self.see(event)
 
     def see(self, event: api.WatchSessionResponse) -> None:
         """One event, in the order in which they come."""
@@ -111,6 +141,8 @@ class Exchange:
         elif message.role != model.ROLE_ASSISTANT:
             return
         elif self._current is None:
+            if message.id and message.id == self._before_last:
+                return
             self._unanswered = False
             if self._asked_at:
                 self._end(Answer(message))
@@ -140,7 +172,10 @@ class Exchange:
         if reply == self._current:
             return
         self._current = reply
-        self.mine = reply if self._unanswered else None
+        self.mine = reply if self._unanswered and reply != self._before_first else None
+        if reply == self._before_last:
+            self._earlier = reply
+            return
         self._unanswered = False
         if self._asked_at:
             self._begun.set()

@@ -120,7 +120,7 @@ class _Talk:
         )
         async with contextlib.aclosing(events):
             async for event in events:
-                self._exchange.see(event)
+                await self._exchange.take(event)
                 view.see(event)
 
     async def _talk(self) -> None:

@@ -123,7 +123,7 @@ class Conversation:
         self.own.update(message.id for message in messages)
         self.exchange.ask(last)
         try:
-            await self._client.append_messages(self._session, messages, request_id=last)
+            self.exchange.sent(await self._client.append_messages(self._session, messages, request_id=last))
         except BaseException:
             self.exchange.withdraw()
             raise

@@ -107,7 +107,7 @@ class _Asking:
 
     async def _follow(self, events: AsyncGenerator[api.WatchSessionResponse, None]) -> int:
         async for event in events:
-            self._exchange.see(event)
+            await self._exchange.take(event)
             match event.WhichOneof("event"):
                 case "reply_chunk" if event.reply_chunk.id == self._exchange.mine:
                     self._printer.add(event.reply_chunk.chunks)
@@ -117,7 +117,9 @@ class _Asking:
 
     async def _converse(self, seconds: float) -> int:
         self._exchange.ask(self._question.id)
-        await self._client.append_messages(self._session, [self._question], request_id=self._question.id)
+        self._exchange.sent(
+            await self._client.append_messages(self._session, [self._question], request_id=self._question.id)
+        )
         self._sent = True
         if not await self._exchange.begins(seconds):
             raise CliError(f"nobody answered within {seconds:g} s; {KEPT}", ExitCode.NOBODY_ANSWERED)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -137,6 +138,17 @@ def test_a_trusted_proxy_says_who_asks_and_how(in_memory: Deployment) -> None:
         )
         assert status == 201, body
         until(lambda: any(line.get("client") == "203.0.113.9" for line in service.events), what="the line in the log")
+
+
+def test_a_line_that_the_client_sent_above_the_proxys_own_does_not_count(in_memory: Deployment) -> None:
+    lines = "X-Forwarded-For: 198.51.100.66\r\nX-Forwarded-For: 203.0.113.10\r\n"  # As HAProxy passes them on.
+    with gateway(in_memory.session_svc.address, TRUSTED_PROXIES="127.0.0.1") as service:
+        host, _, port = service.address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as raw:
+            raw.sendall(f"GET /api/sessions HTTP/1.1\r\nHost: localhost\r\n{lines}Connection: close\r\n\r\n".encode())
+            while raw.recv(65536):
+                pass
+        until(lambda: any(line.get("client") == "203.0.113.10" for line in service.events), what="the line in the log")
 
 
 def test_without_trust_nobody_says_so(in_memory: Deployment) -> None:

@@ -18,6 +18,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from aichat_runtime.proxies import TrustedProxies
+
 SettingsT = TypeVar("SettingsT", bound="ProgramSettings")
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -131,6 +133,7 @@ class ServiceSettings(ProgramSettings):
     published_address: str | None = Field(
         None, description="where others reach the service, when not at its listen address"
     )
+    trusted_proxies: TrustedProxies = Field((), description="addresses or networks whose X-Forwarded-* counts")
     allow_anonymous: bool = Field(False, description="serve beyond loopback without tokens")
     auth_tokens_file: Path | None = Field(None, description="the file that `session-svc token` keeps")
     oidc_issuer: str | None = Field(None, description="the OpenID provider whose JWTs are accepted, as in their iss")

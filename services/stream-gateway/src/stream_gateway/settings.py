@@ -1,6 +1,5 @@
 """The gateway's settings; see the README for each."""
 
-import ipaddress
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -8,23 +7,11 @@ from aichat_runtime.settings import Address, ServiceSettings, is_loopback
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def _listed(value: object) -> object:
     return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
-
-
-def _networks(value: object) -> object:
-    listed = _listed(value)
-    if not isinstance(listed, tuple):
-        return value
-    try:
-        return tuple(ipaddress.ip_network(item, strict=False) for item in listed)
-    except ValueError as error:
-        raise ValueError(f"{error}; write addresses or networks, for example 10.0.0.0/8,192.168.1.5") from None
 
 
 class GatewaySettings(ServiceSettings):
@@ -37,7 +24,6 @@ class GatewaySettings(ServiceSettings):
     gateway_token: SecretStr | None = None
     public_url: str | None = None
     public_grpc_address: str = Field("localhost:50051", min_length=1, max_length=300)
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     gateway_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
     gateway_write: bool | None = None
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()

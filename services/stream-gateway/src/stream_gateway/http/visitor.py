@@ -1,14 +1,12 @@
 """Who asks, and how they reached us: as the connection says, or a proxy that we trust."""
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from aichat_runtime.proxies import Network, client_of, is_trusted
 from starlette.datastructures import Headers
-
-from stream_gateway.settings import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,10 @@ def visitor_of(scope: Mapping[str, Any], headers: Headers, trusted: Sequence[Net
     hosts = headers.getlist("host")
     authority = hosts[0].lower() if len(hosts) == 1 else ""
     scheme = scope.get("scheme", "http")
-    client = peer
-    if _is_trusted(peer, trusted):
-        scheme = _last(headers.get("x-forwarded-proto", "")).lower() or scheme
-        authority = _last(headers.get("x-forwarded-host", "")).lower() or authority
-        client = _first_untrusted(headers.get("x-forwarded-for", ""), trusted) or peer
+    if is_trusted(peer, trusted):
+        scheme = _last(_forwarded(headers, "proto")).lower() or scheme
+        authority = _last(_forwarded(headers, "host")).lower() or authority
+    client = client_of(peer, _forwarded(headers, "for"), trusted)
     return Visitor(scheme, authority, _host_of(authority), client)
 
 
@@ -55,21 +52,10 @@ def _host_of(authority: str) -> str:
         return ""
 
 
+def _forwarded(headers: Headers, what: str) -> str:
+    """All of X-Forwarded-`what`: some proxies add a line of their own below the one that the client sent."""
+    return ",".join(headers.getlist(f"x-forwarded-{what}"))
+
+
 def _last(value: str) -> str:
     return value.rpartition(",")[2].strip()
-
-
-def _first_untrusted(forwarded: str, trusted: Sequence[Network]) -> str:
-    addresses = [item.strip() for item in forwarded.split(",") if item.strip()]
-    for address in reversed(addresses):
-        if not _is_trusted(address, trusted):
-            return address
-    return addresses[0] if addresses else ""
-
-
-def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in trusted)

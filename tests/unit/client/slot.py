@@ -44,6 +44,7 @@ class ReplySlot:
     ending: api.StreamReplyRequest | None = None
     endings: int = 0
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def text(self) -> str:
@@ -52,6 +53,7 @@ class ReplySlot:
 
     async def stream(self, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[api.StreamReplyResponse]:
         """Serves StreamReply."""
+        self.loop = asyncio.get_running_loop()
         broken = self.breaks.popleft() if self.breaks else None
         number = 0
         answering = asyncio.Lock()  # gRPC takes no status while an answer is under way.
@@ -74,6 +76,11 @@ class ReplySlot:
                 number += 1
         finally:
             stopping.cancel()
+
+    def stop(self) -> None:
+        """Somebody else stops the reply; from any thread."""
+        assert self.loop is not None, "nothing was served yet"
+        self.loop.call_soon_threadsafe(self.stopped.set)
 
     def _store(self, request: api.StreamReplyRequest) -> api.StreamReplyResponse | None:
         match request.WhichOneof("frame"):

@@ -10,7 +10,7 @@ from datetime import timedelta
 import grpc
 import pytest
 from ai_chat_client import Backoff, Client, RetryPolicy
-from ai_chat_client.errors import ConflictError, UnavailableError
+from ai_chat_client.errors import ConflictError, ReplyStopped, UnavailableError
 from ai_chat_client.sync_reply import SyncReplyWriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,6 +107,71 @@ def test_the_lease_is_renewed_while_there_is_nothing_to_say() -> None:
             threading.Event().wait(0.02)
 
     write(slot, work, lease=timedelta(seconds=1))
+
+
+class Waiting:
+    """Something else that a writer waits for, in which nothing ever comes until it is ended."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+
+    def end(self, *_: object) -> None:
+        self._ended.set()
+
+    def next(self) -> str:
+        assert self._ended.wait(20), "nobody ended it"
+        raise OSError("ended")
+
+
+def stop(slot: ReplySlot, reply: SyncReplyWriter) -> None:
+    """Somebody else stops the reply."""
+    reply.write("a")
+    while slot.text != "a":
+        threading.Event().wait(0.01)
+    slot.stop()
+
+
+def test_who_waits_elsewhere_is_woken_by_a_callback_when_others_stop_the_reply() -> None:
+    slot, elsewhere = ReplySlot(), Waiting()
+
+    def work(reply: SyncReplyWriter) -> None:
+        reply.add_done_callback(elsewhere.end)
+        stop(slot, reply)
+        reply.write(elsewhere.next())
+
+    with pytest.raises(ReplyStopped) as stopped:
+        write(slot, work)
+    assert isinstance(stopped.value.__cause__, OSError), "what the writer ran into is not hidden"
+
+
+def test_a_writer_that_was_told_of_its_end_leaves_by_what_it_raises_itself() -> None:
+    slot = ReplySlot()
+
+    def work(reply: SyncReplyWriter) -> None:
+        stop(slot, reply)
+        while not reply.done():
+            threading.Event().wait(0.01)
+        try:
+            reply.write("more")
+        except ReplyStopped:
+            raise LookupError("my own word for it") from None
+
+    with pytest.raises(LookupError):
+        write(slot, work)
+
+
+def test_a_callback_is_called_at_once_when_the_reply_has_ended_already() -> None:
+    slot, called = ReplySlot(), Waiting()
+
+    def work(reply: SyncReplyWriter) -> None:
+        assert not reply.done()
+        reply.finish()
+        assert reply.done()
+        reply.add_done_callback(called.end)
+        with pytest.raises(OSError, match="ended"):
+            called.next()
+
+    write(slot, work)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -43,8 +44,10 @@ class _Turn:
 class SyncReplyWriter:
     """Writes one reply: `with client.reply(...) as reply: reply.write("...")`. One thread writes.
 
-    As ReplyWriter in every respect but one: when others end the reply, the writer hears of it at its next `write`,
-    `part`, `finish` or `fail`, or when it leaves the block, and not while it waits for something else.
+    As ReplyWriter in every respect but one: when others end the reply, nobody can interrupt a thread that waits for
+    something else. The writer hears of it at its next `write`, `part`, `finish` or `fail`, or when it leaves the block.
+    A loop that says nothing for long asks `done()`; one that waits elsewhere has `add_done_callback` end that waiting,
+    for example by the `cancel` of another call; what that raises leaves the block as the error that ended the reply.
     """
 
     def __init__(
@@ -66,12 +69,14 @@ class SyncReplyWriter:
         self._journal = frames.Journal()
         self._changed = threading.Condition()
         self._idle_seconds = frames.renew_after(start)
+        # Waiters are woken by the first callback, before any of the writer's own.
+        self._outcome: Future[api.ReplyFinished] = Future()
+        self._outcome.add_done_callback(self._wake)
         # All that follows is guarded by `_changed`.
         self._ending: api.StreamReplyRequest | None = None
         self._position: str | None = None
         self._turn = _Turn(over=True)
-        self._result: api.ReplyFinished | None = None
-        self._error: BaseException | None = None
+        self._has_been_told = False
         self._abandoned = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"reply {start.reply_id}", daemon=True)
 
@@ -84,6 +89,17 @@ class SyncReplyWriter:
     def position(self) -> str:
         """The head when the slot was taken."""
         return self._position or ""
+
+    def done(self) -> bool:
+        """Whether the reply has ended, by its writer or by others."""
+        return self._outcome.done()
+
+    def add_done_callback(self, callback: Callable[[Self], object]) -> None:
+        """Has `callback` called with this reply once it has ended, by whomever; at once when it has already.
+
+        Called in another thread, as those of concurrent.futures.Future are: an exception is logged and ignored.
+        """
+        self._outcome.add_done_callback(lambda _: callback(self))
 
     def write(self, text: str) -> None:
         """Adds answer text. Waits while much of what was said before has not gone out."""
@@ -105,9 +121,8 @@ class SyncReplyWriter:
     def __enter__(self) -> Self:
         self._thread.start()
         with self._changed:
-            self._changed.wait_for(lambda: self._position is not None or self._is_over)
-            if self._error is not None:
-                raise self._error
+            self._changed.wait_for(lambda: self._position is not None or self.done())
+            self._raise_failure()
         return self
 
     def __exit__(
@@ -118,18 +133,21 @@ class SyncReplyWriter:
                 if self._ending is None:
                     self.finish()
                 self._wait()
-            elif not self._is_over:
+            elif self.done():
+                if isinstance(exc, Exception) and not self._has_been_told:
+                    self._raise_failure(cause=exc)
+            else:
                 with self._changed:
                     self._ending = self._ending or frames.broke_off(exc)
                     self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._is_over, timeout=_LAST_WORD_SECONDS)
+                    self._changed.wait_for(self.done, timeout=_LAST_WORD_SECONDS)
         finally:
             self._abandoned.set()  # A reply that has not ended by now is left to its lease.
             self._end_turn(self._turn)
 
-    @property
-    def _is_over(self) -> bool:
-        return self._result is not None or self._error is not None
+    def _wake(self, _: object) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _say(self, frame: str | Part) -> None:
         with self._changed:
@@ -141,7 +159,7 @@ class SyncReplyWriter:
             self._check_open()
 
     def _has_room(self) -> bool:
-        return not self._journal.is_full or self._is_over
+        return not self._journal.is_full or self.done()
 
     def _break_off(self) -> None:
         """A stream that takes nothing any more is replaced by another one."""
@@ -156,31 +174,29 @@ class SyncReplyWriter:
         return self._wait()
 
     def _wait(self) -> api.ReplyFinished:
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_over)
-            if self._error is not None:
-                raise self._error
-            if self._result is None:
-                raise AssertionError("it is over")
-            return self._result
+        wait((self._outcome,))
+        self._raise_failure()
+        return self._outcome.result()
 
     def _check_open(self) -> None:
-        if self._error is not None:
-            raise self._error
-        if self._ending is not None or self._is_over:
+        self._raise_failure()
+        if self._ending is not None or self.done():
             raise RuntimeError("the reply has ended")
+
+    def _raise_failure(self, *, cause: BaseException | None = None) -> None:
+        error = self._outcome.exception() if self.done() else None
+        if error is not None:
+            self._has_been_told = True
+            if cause is not None:
+                raise error from cause
+            raise error
 
     def _run(self) -> None:
         """Opens streams until the reply has ended; remembers how."""
-        result: api.ReplyFinished | None = None
-        error: BaseException | None = None
         try:
-            result = self._write_on_streams()
+            self._outcome.set_result(self._write_on_streams())
         except BaseException as failure:  # noqa: BLE001 - Raised in the thread that writes.
-            error = failure
-        with self._changed:
-            self._result, self._error = result, error
-            self._changed.notify_all()
+            self._outcome.set_exception(failure)
 
     def _write_on_streams(self) -> api.ReplyFinished:
         while True:

@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+import redis
 from ai_chat_client import ROLE_USER, AsyncClient, Message, ReplyWriter
 from ai_chat_client.errors import ReplyLost, ReplyStopped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from integration.gateway.conftest import Deployment
+from stream_gateway.events import parse_chunk
 from support.draft import Draft
 from support.web_viewer import WebViewer
 
@@ -140,3 +143,32 @@ async def come_and_go(deployment: Deployment, chunks: list[str | int], seed: int
             assert draft.pieces == expected.pieces
             assert viewer.events[-1]["payload"]["content"] == expected.text
             await viewer.__aexit__(None, None, None)
+
+
+async def test_session_svc_spells_chunks_as_the_gateway_reads_them_fastest(
+    on_redis: Deployment, raw: redis.Redis, name: str
+) -> None:
+    texts = ["plain", 'a "quoted"\nline\\', "ünï 🎉\u2028"]
+    channel = raw.pubsub()  # type: ignore[no-untyped-call]  # redis-py leaves it so.
+    channel.subscribe(f"ai-chat:stream:{name}")
+    async with AsyncClient(on_redis.session_svc.address) as chat:
+        await ask(chat, name)
+        async with chat.reply(name) as reply:
+            for text in texts:
+                await reply.write(text)
+            await reply.finish()
+    published = [str(each["data"]) for each in await asyncio.to_thread(until_complete, channel)]
+
+    read = [parse_chunk(data.encode()) for data in published if '"chunk"' in data]
+    assert "".join(str(event.extension.piece) for event in read if event and event.extension) == "".join(texts)
+    channel.close()
+
+
+def until_complete(channel: redis.client.PubSub) -> list[dict[str, Any]]:
+    """What is published until the reply is over."""
+    seen: list[dict[str, Any]] = []
+    while not seen or '"type":"complete"' not in str(seen[-1]["data"]):
+        message = channel.get_message(timeout=30)
+        assert message is not None, "the end of the reply was not published"
+        seen.append(message)
+    return seen

@@ -1,10 +1,11 @@
 """The events of contract section 4, as they arrive from a source: parsed once, never trusted."""
 
 import json
+import re
 import time
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Any, Final
+from enum import StrEnum, auto
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from ai_chat_client import rawjson
 
@@ -14,7 +15,7 @@ from stream_gateway.reply import Beginning, Extension, Part, Piece, Told
 MAX_FOREIGN_BYTES: Final = 1024 * 1024
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What an event does to the session."""
 
     MESSAGE = auto()
@@ -44,8 +45,7 @@ class Kind(Enum):
 REPLY_KINDS: Final = frozenset({Kind.REPLY_BEGUN, Kind.REPLY_EXTENDED, Kind.REPLY_TOLD, Kind.REPLY_ENDED})
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event of a session.
 
     position  the head after it; for a message, its own place. None: not ours.
@@ -84,8 +84,42 @@ _KINDS: Final = {
 _FOREIGN_CHANGES: Final = frozenset({"user", "complete", "clear"})
 
 
+_CHUNK: Final = b'{"type":"chunk","payload":{"content":'
+_AFTER_CONTENT: Final = re.compile(
+    r',"replyId":"([A-Za-z0-9._:-]+)","from":(0|[1-9][0-9]{0,8}),"to":([1-9][0-9]{0,8})\}'
+    r',"timestamp":[1-9][0-9]{0,15},"position":"([0-9a-z]{5,24}\.[0-9]{1,16})"\}'
+)
+_value: Final = json.JSONDecoder().raw_decode
+_position: Final = lru_cache(maxsize=4096)(Position.parse)  # All chunks of a reply have the same.
+
+
 def parse(data: bytes) -> Event | None:
     """Reads an event from its JSON; None when it is none, or a foreign one of unreasonable size."""
+    return parse_chunk(data) or parse_any(data)
+
+
+def parse_chunk(data: bytes) -> Event | None:
+    """What `parse_any` says of a `chunk` spelled as session-svc spells it, for a quarter of the price; else None."""
+    if not data.startswith(_CHUNK):
+        return None
+    try:
+        text = data.decode()
+        content, end = _value(text, len(_CHUNK))
+    except (ValueError, RecursionError):
+        return None
+    rest = _AFTER_CONTENT.fullmatch(text, end)
+    if rest is None or not isinstance(content, str):
+        return None
+    reply_id, first, after, where = rest.groups()
+    extension = Extension(reply_id, int(first), int(after), content)
+    position = _position(where)
+    if position is None or extension.first >= extension.next:
+        return None
+    return Event(Kind.REPLY_EXTENDED, "chunk", position, data, reply_id=reply_id, extension=extension)
+
+
+def parse_any(data: bytes) -> Event | None:
+    """Reads an event however it is spelled."""
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):

@@ -10,7 +10,7 @@ from stream_gateway.frames import Frame
 from stream_gateway.history import Message, Snapshot
 from stream_gateway.log import Log
 from stream_gateway.position import ABSENT, Position
-from stream_gateway.reply import LiveReply, Told
+from stream_gateway.reply import Extension, LiveReply, Told
 from stream_gateway.ring import Ring
 from stream_gateway.verdict import Verdict
 
@@ -90,6 +90,9 @@ class Feed:
         if verdict is Verdict.KNOWN:
             log.advance(event)
             return True
+        if event.extension is not None:
+            self._extend(event, event.extension)
+            return True
         if log.head.is_absent and event.position:
             self.ring.rebase(event.position.at(0))
         if event.kind in (Kind.NEW_LOG, Kind.DELETED) and event.position and event.position.epoch != log.head.epoch:
@@ -104,13 +107,13 @@ class Feed:
 
     def _judge_reply(self, event: Event) -> Verdict:
         reply = self.reply
+        if event.extension is not None:
+            return Verdict.HOLE if reply is None or reply.id != event.reply_id else reply.judge(event.extension)
         match event.kind:
             case Kind.REPLY_BEGUN:
                 if reply is None:
                     return Verdict.NEXT
                 return Verdict.KNOWN if reply.id == event.reply_id else Verdict.HOLE
-            case Kind.REPLY_EXTENDED if event.extension:
-                return Verdict.HOLE if reply is None or reply.id != event.reply_id else reply.judge(event.extension)
             case Kind.REPLY_TOLD if event.told:
                 told = reply is not None and (reply.id, reply.next) == (event.reply_id, event.told.next)
                 return Verdict.KNOWN if told else Verdict.NEXT
@@ -139,8 +142,6 @@ class Feed:
             case Kind.REPLY_BEGUN if event.beginning:
                 self.reply = LiveReply(Told(event.beginning, (), 0), self._budget)
                 self._publish(frame)
-            case Kind.REPLY_EXTENDED:
-                self._extend(event, frame)
             case Kind.REPLY_TOLD if event.told:
                 self._tell_reply(event.told)
             case Kind.REPLY_ENDED:
@@ -149,14 +150,15 @@ class Feed:
             case _:
                 self._publish(frame)
 
-    def _extend(self, event: Event, frame: Frame) -> None:
-        if self.reply is None or event.extension is None:
+    def _extend(self, event: Event, extension: Extension) -> None:
+        if self.reply is None:
             return
-        self.reply.extend(event.extension)
+        self.reply.extend(extension)
         self._so_far = None
         if self._budget.exceeded and not self.joining:
             self.reply.let_go()
-        self._publish(frame, urgency=Urgency.NOW if event.extension.first == 0 else Urgency.SOON)
+        frame = frames.of_extension(event.data, extension, self.head)
+        self._publish(frame, urgency=Urgency.NOW if extension.first == 0 else Urgency.SOON)
 
     # What was read
 

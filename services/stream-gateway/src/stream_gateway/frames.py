@@ -1,7 +1,7 @@
 """Frames: events as the bytes that viewers get, encoded once for all of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stream_gateway import sse
 from stream_gateway.events import Event, Kind, compose, now_ms
@@ -9,8 +9,7 @@ from stream_gateway.position import ABSENT, Position
 from stream_gateway.reply import Extension, LiveReply, quote
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One event as bytes.
 
     position   the head after it; None: not worth repeating to whoever resumes
@@ -41,10 +40,15 @@ def of_event(event: Event, head: Position) -> Frame:
             return Frame(sse.encode(event.data, str(head) if event.position == head else None), event.position)
         case Kind.REPLY_ENDED:
             return Frame(sse.encode(event.data), head)
-        case Kind.REPLY_EXTENDED if event.extension and isinstance(event.extension.piece, str):
-            return Frame(sse.encode(event.data), extension=event.extension, head=head)
         case _:
             return Frame(sse.encode(event.data))
+
+
+def of_extension(data: bytes, extension: Extension, head: Position) -> Frame:
+    """The frame that passes a piece of a reply on; `head`: where the log is meanwhile."""
+    if isinstance(extension.piece, str):
+        return Frame(sse.encode(data), extension=extension, head=head)
+    return Frame(sse.encode(data))
 
 
 def reset(head: Position) -> Frame:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from stream_gateway.budget import Budget
 from stream_gateway.verdict import Verdict
@@ -32,8 +32,7 @@ class Beginning:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(NamedTuple):
     """Chunks `first` to `next`, exclusive, of a reply."""
 
     reply_id: str

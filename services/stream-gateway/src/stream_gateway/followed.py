@@ -94,13 +94,12 @@ class FollowedSession:
 
     def _take(self, event: Event) -> bool:
         """Publishes what is next. False: something before it was missed."""
+        if event.position is not None:
+            return self.feed.take(event)
         if event.kind is Kind.FOREIGN:
             self.feed.pass_on(Frame(sse.encode(event.data)))
-        elif event.kind is Kind.FOREIGN_CHANGE:
-            if self._foreign.announce():
-                self._spawn(self._foreign.look())
-        else:
-            return self.feed.take(event)
+        elif self._foreign.announce():
+            self._spawn(self._foreign.look())
         return True
 
     def _wait_for_repair(self, event: Event) -> None:

@@ -17,6 +17,8 @@ class Log:
         position = event.position
         if position is None or (position.epoch != self.head.epoch and not is_newer(position.epoch, self._last_epoch)):
             return Verdict.KNOWN
+        if event.extension is not None:
+            return self._judge_remark(event.kind, position)
         match event.kind:
             case Kind.MESSAGE:
                 return self._judge_message(position)
@@ -44,9 +46,12 @@ class Log:
 
     def _judge_remark(self, kind: Kind, position: Position) -> Verdict:
         if position.epoch == self.head.epoch:
-            if kind in REPLY_KINDS and position.sequence < self.head.sequence:
-                return Verdict.KNOWN  # Said before something that has been read since, with all that came of it.
-            return Verdict.HOLE if position.sequence > self.head.sequence else Verdict.NEXT
+            if position.sequence == self.head.sequence:
+                return Verdict.NEXT
+            if position.sequence > self.head.sequence:
+                return Verdict.HOLE
+            # Said of a reply before something that has been read since, with all that came of it.
+            return Verdict.KNOWN if kind in REPLY_KINDS else Verdict.NEXT
         return Verdict.NEXT if self.head.is_absent and position.sequence == 0 else Verdict.HOLE
 
     def advance(self, event: Event) -> None:

@@ -111,6 +111,8 @@ class Ring:
             self._drop()
 
     def _read(self, cursor: int) -> tuple[bytes, int]:
+        if cursor == self.end - 1:
+            return wire.chunk(self._frames[-1].data), self.end
         runs: list[list[Frame]] = []
         size = 0
         for ahead in range(cursor - self.end, 0):

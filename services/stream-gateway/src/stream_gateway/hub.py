@@ -10,7 +10,7 @@ import structlog
 from stream_gateway import metrics
 from stream_gateway.audience import Audience
 from stream_gateway.budget import Budget
-from stream_gateway.events import Kind, parse
+from stream_gateway.events import parse
 from stream_gateway.feed import Feed, Urgency
 from stream_gateway.followed import FollowedSession
 from stream_gateway.history import History
@@ -28,9 +28,6 @@ from stream_gateway.viewer import Viewer
 LINGER_SECONDS: Final = 30.0
 MAX_LINGERING: Final = 1000
 TICK_SECONDS: Final = 1.0
-
-_RECEIVED: Final = {kind: metrics.EVENTS_IN.labels(kind.name.lower()) for kind in Kind}
-_LIST_RECEIVED: Final = metrics.EVENTS_IN.labels("list")
 
 log = structlog.get_logger(__name__)
 
@@ -190,11 +187,11 @@ class Hub(Listener):
         if event is None:
             metrics.EVENTS_BAD.inc()
             return
-        _RECEIVED[event.kind].inc()
+        metrics.TALLY.received[event.kind] += 1
         channel.session.offer(event)
 
     def list_event(self, data: bytes) -> None:
-        _LIST_RECEIVED.inc()
+        metrics.TALLY.received["list"] += 1
         if self._roster.take(data):
             self._list_audience.tell(Urgency.NOW)
         else:

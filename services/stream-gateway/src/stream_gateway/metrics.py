@@ -1,5 +1,7 @@
 """What the gateway counts; see METRICS_LISTEN."""
 
+from collections import Counter as Counts
+
 from prometheus_client import Counter, Gauge, Histogram
 
 VIEWERS = Gauge("gateway_viewers", "Open streams")
@@ -26,11 +28,16 @@ class Tally:
     """Counts what is too frequent to count one by one; `publish` adds it to the metrics."""
 
     def __init__(self) -> None:
+        self.received: Counts[str] = Counts()
+        """By type, as in `gateway_events_received`."""
         self.frames = 0
         self.bytes = 0
 
     def publish(self) -> None:
         """Moves what was counted since the last time into the metrics."""
+        for type_, events in self.received.items():
+            EVENTS_IN.labels(type_).inc(events)
+        self.received.clear()
         FRAMES_OUT.inc(self.frames)
         BYTES_OUT.inc(self.bytes)
         self.frames = self.bytes = 0

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -47,7 +48,8 @@ class RedisSource(Source):
         self._asked: set[str] = set()
         self._sent: set[str] = set()
         self._unconfirmed: Counter[str] = Counter()
-        self._live: set[str] = set()
+        self._live: dict[bytes, str] = {}
+        """The sessions' names, by channels as Redis sends them."""
         self._changed = asyncio.Event()
 
     def follow(self, name: str) -> None:
@@ -81,7 +83,7 @@ class RedisSource(Source):
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it so.
-            subscription = Subscription(lambda push: self._take(listener, push))
+            subscription = Subscription(partial(self._take, listener))
             # redis-py sets a connection up: address, TLS, password. Its reading costs a task's turn and a timer for
             # each message, half of what a message to five viewers costs; so its socket gets a protocol of our own.
             transport: Any = connection._writer.transport  # type: ignore[union-attr]  # noqa: SLF001 - There is no other way.
@@ -128,28 +130,30 @@ class RedisSource(Source):
     def _take(self, listener: Listener, push: list[Any]) -> None:
         kind = push[0]
         if kind == b"message":
-            self._deliver(listener, push[1].decode(errors="replace"), push[2])
+            self._deliver(listener, push[1], push[2])
         elif kind in (b"subscribe", b"unsubscribe") and push[1] is not None:
-            self._confirm(listener, push[1].decode(errors="replace"), live=kind == b"subscribe")
+            self._confirm(listener, push[1], live=kind == b"subscribe")
 
-    def _deliver(self, listener: Listener, channel: str, data: bytes) -> None:
-        if channel == LIST_CHANNEL:
+    def _deliver(self, listener: Listener, channel: bytes, data: bytes) -> None:
+        name = self._live.get(channel)
+        if name:
+            listener.event(name, data)
+        elif name is not None:
             listener.list_event(data)
-        elif channel in self._live:
-            listener.event(channel.removeprefix(SESSION_PREFIX), data)
 
-    def _confirm(self, listener: Listener, channel: str, *, live: bool) -> None:
+    def _confirm(self, listener: Listener, address: bytes, *, live: bool) -> None:
+        channel = address.decode(errors="replace")
         self._unconfirmed[channel] -= 1
         # Left and joined again within a moment: only the answer to the last command says how it stands.
         if self._unconfirmed[channel] > 0:
             return
         del self._unconfirmed[channel]
         if not live:
-            self._live.discard(channel)
+            self._live.pop(address, None)
         elif channel == LIST_CHANNEL:
-            self._live.add(channel)
+            self._live[address] = ""
             listener.source_up()
         else:
-            self._live.add(channel)
-            listener.subscribed(channel.removeprefix(SESSION_PREFIX))
+            self._live[address] = channel.removeprefix(SESSION_PREFIX)
+            listener.subscribed(self._live[address])
         metrics.SUBSCRIPTIONS.set(len(self._live))

@@ -42,10 +42,10 @@ class Subscription(asyncio.Protocol):
         self._reader.feed(data)
         try:
             while (push := self._reader.gets()) is not False:
-                if isinstance(push, Exception):
-                    raise push
                 if isinstance(push, list):
                     self._take(push)
+                elif isinstance(push, Exception):
+                    raise push
         except hiredis.HiredisError as error:
             self._fail(str(error))
 

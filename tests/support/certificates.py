@@ -15,9 +15,10 @@ _DAY = dt.timedelta(days=1)
 
 
 class Authority:
-    """Signs certificates for localhost and 127.0.0.1: `ca` is the file to trust, `cert` and `key` to serve with."""
+    """Signs certificates for localhost, 127.0.0.1 and `names`: trust the file `ca`, serve with `cert` and `key`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *names: str) -> None:
+        self._names = names
         self.ca, self.cert, self.key = folder / "ca.pem", folder / "server.pem", folder / "server.key"
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
@@ -35,9 +36,8 @@ class Authority:
         """A new certificate and its key, both PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        names = x509.SubjectAlternativeName(
-            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
-        )
+        known = [x509.DNSName(name) for name in ("localhost", *self._names)]
+        names = x509.SubjectAlternativeName([*known, x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))])
         builder = _builder(subject, self._name, key).add_extension(names, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         return (

@@ -50,7 +50,12 @@ class Project(Running):
         self.project = f"aichat-test-{uuid.uuid4().hex[:8]}"
         self._directory = directory
         self._command = ("docker", "compose", *options)
-        self._environment = {**inherited(INHERITED), "COMPOSE_PROJECT_NAME": self.project, **settings}
+        self._environment = {
+            **inherited(INHERITED),
+            "COMPOSE_PROJECT_NAME": self.project,
+            "HEALTH_INTERVAL": "1s",
+            **settings,
+        }
 
     @property
     def last_words(self) -> str:

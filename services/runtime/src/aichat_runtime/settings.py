@@ -13,16 +13,30 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, GetCoreSchemaHandler, SecretStr, ValidationError, model_validator
+from pydantic import (
+    ByteSize,
+    Field,
+    GetCoreSchemaHandler,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from aichat_runtime.memory import default_limit
 from aichat_runtime.proxies import TrustedProxies
 
 SettingsT = TypeVar("SettingsT", bound="ProgramSettings")
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+LEAST_MEMORY = 128 * 1024 * 1024
+"""With less a service would refuse everything from its start."""
+
+_BYTES = TypeAdapter(ByteSize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +155,20 @@ class ServiceSettings(ProgramSettings):
     oidc_jwks: str | None = Field(None, description="its keys, a URL or a file; else where its discovery says")
     tls_cert: Path | None = Field(None, description="PEM: the certificate, then those that vouch for it")
     tls_key: Path | None = Field(None, description="PEM: the certificate's private key")
+    limit_memory: int | None = Field(None, description="bytes, or with a unit; 0: no limit; else by the machine")
+
+    @field_validator("limit_memory", mode="before")
+    @classmethod
+    def _memory_is_enough_to_run(cls, value: object) -> int | None:
+        if value is None:
+            return None
+        try:
+            size = int(_BYTES.validate_python(value))
+        except ValidationError:
+            size = -1
+        if size and size < LEAST_MEMORY:
+            raise ValueError(f"{value!r} is no size; write bytes or a unit, at least 128MiB: 512MiB; 0 is no limit")
+        return size
 
     @model_validator(mode="after")
     def _settings_that_belong_together(self) -> Self:
@@ -155,6 +183,11 @@ class ServiceSettings(ProgramSettings):
             if problem:
                 raise ValueError(f"{name}: {problem}")
         return self
+
+    @property
+    def memory_limit(self) -> int:
+        """Bytes that the process may have in memory; 0: no limit."""
+        return default_limit() if self.limit_memory is None else self.limit_memory
 
     @property
     def tokens_required(self) -> bool:

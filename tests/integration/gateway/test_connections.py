@@ -43,7 +43,7 @@ async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     try:
         yield listener.getsockname()[1]
     finally:
-        server.should_exit = True
+        server.leave()
         server.force_exit = True
         await task
 

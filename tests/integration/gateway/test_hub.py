@@ -44,7 +44,7 @@ async def serving(deployment: Deployment, **bounds: float) -> AsyncIterator[str]
             yield f"127.0.0.1:{listener.getsockname()[1]}"
         finally:
             await hub.drain(0)
-            server.should_exit = True
+            server.leave()
             await tasks[1]
             tasks[0].cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -68,7 +68,7 @@ async def run(settings: GatewaySettings, listener: socket.socket) -> None:
             log.info("draining", viewers=hub.viewers if hub else 0, seconds=settings.drain_seconds)
             if hub:
                 await hub.drain(settings.drain_seconds)
-            server.should_exit = True
+            server.leave()
             await serving
             for task in working:
                 task.cancel()

@@ -14,6 +14,8 @@ from stream_gateway import metrics
 EVENTS: Final = "events"
 SESSIONS: Final = "session-svc"
 PROBE_SECONDS: Final = 1.0
+CALM_ROUNDS: Final = 5
+"""Only every so manieth time while it is ready and the connection holds: that much is known without asking."""
 PROBE_TIMEOUT_SECONDS: Final = 3.0
 
 log = structlog.get_logger(__name__)
@@ -76,4 +78,7 @@ async def probe(connection: Connection, reach: Reach) -> None:
                 log.debug("session_svc_not_reached", error=str(failure))
                 up = False
             reach.report(SESSIONS, up=up)
-            await asyncio.sleep(PROBE_SECONDS)
+            for _ in range(CALM_ROUNDS if up else 1):
+                await asyncio.sleep(PROBE_SECONDS)
+                if channel.get_state() is not grpc.ChannelConnectivity.READY:
+                    break

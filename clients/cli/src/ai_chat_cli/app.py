@@ -3,6 +3,7 @@
 import typer
 
 from ai_chat_cli.cli import contexts, identity, reading, root, writing
+from ai_chat_cli.cli.command import Command
 
 app = typer.Typer(
     name="ai-chat",
@@ -18,21 +19,21 @@ context_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-app.command("list")(reading.list_)
-app.command()(reading.show)
-app.command()(reading.tail)
-app.command()(writing.send)
-app.command()(writing.ask)
-app.command()(writing.title)
-app.command()(writing.label)
-app.command()(writing.clear)
-app.command()(writing.delete)
-app.command()(reading.export)
-app.command("import")(writing.import_)
-app.command()(identity.login)
-app.command()(identity.logout)
-context_app.command("list")(contexts.list_)
-context_app.command()(contexts.use)
-context_app.command("set")(contexts.set_)
-context_app.command()(contexts.delete)
+app.command("list", cls=Command)(reading.list_)
+app.command(cls=Command)(reading.show)
+app.command(cls=Command)(reading.tail)
+app.command(cls=Command)(writing.send)
+app.command(cls=Command)(writing.ask)
+app.command(cls=Command)(writing.title)
+app.command(cls=Command)(writing.label)
+app.command(cls=Command)(writing.clear)
+app.command(cls=Command)(writing.delete)
+app.command(cls=Command)(reading.export)
+app.command("import", cls=Command)(writing.import_)
+app.command(cls=Command)(identity.login)
+app.command(cls=Command)(identity.logout)
+context_app.command("list", cls=Command)(contexts.list_)
+context_app.command(cls=Command)(contexts.use)
+context_app.command("set", cls=Command)(contexts.set_)
+context_app.command(cls=Command)(contexts.delete)
 app.add_typer(context_app)

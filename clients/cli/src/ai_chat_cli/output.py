@@ -1,13 +1,15 @@
 """Data on stdout, talk on stderr."""
+# ruff: noqa: PLC0415 - rich is loaded when there is something to show, not for a help text or an answer in a pipe.
 
 import os
 import stat
 import sys
-
-from rich.console import Console, RenderableType
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from ai_chat_cli.text import safe_line
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 
 def data(line: str) -> None:
@@ -15,18 +17,24 @@ def data(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def show(renderable: RenderableType) -> None:
+def show(renderable: "RenderableType") -> None:
     """Something for people, in colour when stdout is a terminal."""
+    from rich.text import Text
+
     _console(stderr=False).print(renderable, soft_wrap=isinstance(renderable, Text))
 
 
 def note(text: str) -> None:
     """A remark for people, on stderr; control characters are made visible."""
+    from rich.text import Text
+
     _console(stderr=True).print(Text(safe_line(text), "dim"), soft_wrap=True)
 
 
 def error(text: str) -> None:
     """What went wrong, in one line on stderr."""
+    from rich.text import Text
+
     _console(stderr=True).print(Text.assemble(("error: ", "bold red"), safe_line(text)), soft_wrap=True)
 
 
@@ -48,6 +56,8 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _console(*, stderr: bool) -> Console:
+def _console(*, stderr: bool) -> "Console":
+    from rich.console import Console
+
     # Made anew each time: while a chat is open, sys.stdout and sys.stderr are others, which keep the prompt in place.
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)

@@ -24,7 +24,7 @@ def list_(
         list[str] | None, typer.Option("-l", "--label", metavar="KEY=VALUE", help="Only those with this label.")
     ] = None,
     owner: Annotated[str, typer.Option(metavar="NAME", help="Only those created by NAME.")] = "",
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="At most so many.")] = 50,
     every: Annotated[bool, typer.Option("-a", "--all", help="All of them.")] = False,
 ) -> None:
     """List sessions, the latest activity first.
@@ -43,7 +43,9 @@ def list_(
 def show(
     ctx: typer.Context,
     name: SessionArgument = None,
-    last: Annotated[int | None, typer.Option("-n", "--last", min=1, help="Only the last so many messages.")] = None,
+    last: Annotated[
+        int | None, typer.Option("-n", "--last", metavar="N", min=1, help="Only the last so many messages.")
+    ] = None,
 ) -> None:
     """Print a session's messages.
 
@@ -60,9 +62,14 @@ def show(
 def tail(
     ctx: typer.Context,
     name: SessionArgument = None,
-    last: Annotated[int, typer.Option("-n", "--last", min=0, max=1000, help="Begin with the last so many.")] = 10,
+    last: Annotated[
+        int, typer.Option("-n", "--last", metavar="N", min=0, max=1000, help="Begin with the last so many.")
+    ] = 10,
     follow: Annotated[
-        bool, typer.Option("-f/-F", "--follow/--no-follow", help="Go on with what is written, until Ctrl-C.")
+        bool,
+        typer.Option(
+            "-f/-F", "--follow/--no-follow", show_default=False, help="Go on with what is written (unless -F)."
+        ),
     ] = True,
 ) -> None:
     """Print a session's last messages and follow it.

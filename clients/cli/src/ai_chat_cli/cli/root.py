@@ -50,8 +50,8 @@ def root(
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help="Or http://..., https://...; anything but this machine or http:// means TLS. [AI_CHAT_SERVER]",
-            show_default="localhost:50051",
+            help="Or http://..., https://...; anything but this machine or http:// means TLS."
+            " [AI_CHAT_SERVER; default: localhost:50051]",
         ),
     ] = None,
     tls_ca: Annotated[
@@ -67,7 +67,7 @@ def root(
         str | None, typer.Option(metavar="NAME", help="Use this context of the config file. [AI_CHAT_CONTEXT]")
     ] = None,
     config: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The config file.", show_default="~/.config/ai-chat/config.json")
+        str | None, typer.Option(metavar="FILE", help="The config file. [default: ~/.config/ai-chat/config.json]")
     ] = None,
     ttl: Annotated[
         str | None,
@@ -76,13 +76,11 @@ def root(
         ),
     ] = None,
     author: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who writes. [AI_CHAT_AUTHOR]", show_default="your login name")
+        str | None, typer.Option(metavar="NAME", help="Who writes. [AI_CHAT_AUTHOR; default: your login name]")
     ] = None,
     web_url: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL", help="Where the web page is. [AI_CHAT_WEB_URL]", show_default="http://localhost:3000"
-        ),
+        typer.Option(metavar="URL", help="Where the web page is. [AI_CHAT_WEB_URL; default: http://localhost:3000]"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print data as JSON Lines.")] = False,
     version: Annotated[  # noqa: ARG001 - Its callback has acted before.

@@ -37,7 +37,10 @@ def ask(
     name: Name,
     text: Annotated[str, typer.Argument(metavar="TEXT|-", help="The question; - reads it from stdin.")],
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="So long an answer may take to begin.")
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, show_default=False, help="How long an answer may take to begin; else 60."
+        ),
     ] = 60.0,
 ) -> None:
     """Append a message to a session and print the answer as it is written.
@@ -76,7 +79,7 @@ def label(
     ctx: typer.Context,
     name: Name,
     changes: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE | KEY-]...", help="Set a label, or remove one.")
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE|KEY-]...", help="Set a label, or remove it.")
     ] = None,
 ) -> None:
     """Print or change a session's labels.

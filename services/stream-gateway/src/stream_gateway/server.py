@@ -63,7 +63,7 @@ class GatewayServer(Server):
         self._leaving.set()
 
     async def main_loop(self) -> None:
-        """Keeps the Date header right. Uvicorn's own looks ten times a second whether it should exit: awake for nothing."""
+        """Keeps the Date header right. Uvicorn's own looks ten times a second whether to exit: awake for nothing."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DATE_SECONDS):

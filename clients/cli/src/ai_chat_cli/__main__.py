@@ -54,14 +54,21 @@ def _as_cli_error(error: Exception) -> CliError | None:
     if isinstance(error, CliError):
         return error
     if isinstance(error, typer.TyperException):
-        code = ExitCode(error.exit_code)
-        return CliError(f"{error.format_message().rstrip('.')}; see `ai-chat --help`", code)
+        return _usage_error(error)
     client_errors = sys.modules.get("ai_chat_client.errors")
     if client_errors is not None and isinstance(error, client_errors.AiChatError):
         from ai_chat_cli.explain import explain
 
         return explain(error)
     return None
+
+
+def _usage_error(error: typer.TyperException) -> CliError:
+    context: typer.Context | None = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "ai-chat"
+    message = error.format_message().removesuffix(".")
+    separator = "" if message.endswith("?") else ";"
+    return CliError(f"{message}{separator} see `{path} --help`", ExitCode(error.exit_code))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ _EXIT_CODES: tuple[tuple[type[AiChatError], ExitCode], ...] = (
 )
 
 _REMEDIES = {
-    "UNREACHABLE": "is it running? name another server with --server or AI_CHAT_SERVER",
+    "UNREACHABLE": "see that it runs there, or name another server with --server or AI_CHAT_SERVER",
     "TIMEOUT": "try again, or name another server with --server",
     "SESSION_NOT_FOUND": "`ai-chat list` shows what there is",
     "SESSION_EXISTS": "choose another name",

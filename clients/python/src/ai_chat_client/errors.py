@@ -15,12 +15,14 @@ TIMEOUT = "TIMEOUT"
 CLOSED = "CLOSED"
 """The reason of a call that was in flight, or made, when its client was closed."""
 
-_OF_TLS = {
+_CAUSES = {
     "CERTIFICATE_VERIFY_FAILED: certificate has expired": "its certificate has expired",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not from a trusted authority; name the file of one with tls_ca "
     "(--tls-ca)",
     "Hostname Verification Check failed": "its certificate is for another host name",
     "WRONG_VERSION_NUMBER": "it does not speak TLS; http:// is for servers without encryption",
+    "Trying to connect an http1.x server": "it speaks HTTP/1; perhaps that is the page's address: the session service "
+    "has another, by default port 50051",
 }
 """What gRPC's texts mean, by a part of them."""
 
@@ -190,7 +192,7 @@ def closed() -> ClosedError:
 def _unreported(code: grpc.StatusCode, text: str, server: str) -> tuple[str, str]:
     if code is grpc.StatusCode.UNAVAILABLE:
         # gRPC's text begins with its inner workings; the cause is at its end.
-        why = next((why for part, why in _OF_TLS.items() if part in text), ": ".join(text.split(": ")[-2:]))
+        why = next((why for part, why in _CAUSES.items() if part in text), ": ".join(text.split(": ")[-2:]))
         return UNREACHABLE, f"no answer from {server}: {why}"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TIMEOUT, f"{server} did not answer in time"

@@ -51,7 +51,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def maintaining(store: FailingStore) -> AsyncIterator[None]:
     """Runs maintenance; what it says of readiness is among the store's calls."""
 
-    async def on_readiness(ready: bool) -> None:
+    def on_readiness(ready: bool) -> None:
         store.calls.append("ready" if ready else "not ready")
 
     task = asyncio.create_task(Maintenance(store, on_readiness).run())

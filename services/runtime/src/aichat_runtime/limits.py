@@ -115,10 +115,13 @@ def address_key(host: str) -> str:
     return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
 
 
+def peer_host(peer: str) -> str:
+    """The host of a peer as gRPC writes it: `ipv4:1.2.3.4:5`, `ipv6:%5B::1%5D:5`; its kind when it has none."""
+    kind, _, rest = peer.partition(":")
+    return unquote(rest).rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else kind
+
+
 @lru_cache(maxsize=KEYS)
 def peer_key(peer: str) -> str:
-    """`address_key` of a peer as gRPC writes it: `ipv4:1.2.3.4:5`, `ipv6:%5B::1%5D:5`, `unix:...`."""
-    kind, _, rest = peer.partition(":")
-    if kind not in {"ipv4", "ipv6"}:
-        return kind
-    return address_key(unquote(rest).rpartition(":")[0].strip("[]"))
+    """`address_key` of the host of a peer as gRPC writes it."""
+    return address_key(peer_host(peer))

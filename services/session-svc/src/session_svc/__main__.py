@@ -64,7 +64,7 @@ async def _serve(settings: SessionServiceSettings) -> None:
             address = server.listen(service.server, settings.session_svc_listen, pair)
         except server.ListenError as error:
             raise server.ListenError(f"{LISTEN}: {error}") from error
-        await service.health.begin()
+        service.health.begin()
         await service.server.start()
         _log.info(
             "listening", address=str(address), redis=settings.redis_enabled, tokens=bool(identity), tls=bool(pair)
@@ -86,7 +86,7 @@ async def _serve(settings: SessionServiceSettings) -> None:
 async def _stop(service: bootstrap.Service, drain_seconds: float) -> None:
     """Not ready, no new calls, those under way end; then the connections."""
     _log.info("draining", seconds=drain_seconds)
-    await service.health.stop()
+    service.health.stop()
     await service.calls.drain(drain_seconds)
     await service.server.stop(_LAST_WORDS_SECONDS)
     _log.info("stopped")

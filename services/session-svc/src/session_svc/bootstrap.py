@@ -25,11 +25,11 @@ from session_svc.storage.memory import InMemoryStorage
 from session_svc.storage.redis import open_storage
 from session_svc.transport import server
 from session_svc.transport.calls import Calls
+from session_svc.transport.capacity import Capacity, Patience
 from session_svc.transport.guard import Guard, Quota
 from session_svc.transport.health import Health
 from session_svc.transport.metrics import CallMetrics
 from session_svc.transport.servicer import SessionServicer
-from session_svc.transport.streams import Capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +87,31 @@ def _provider(settings: SessionServiceSettings) -> Provider | None:
 def _guard(settings: SessionServiceSettings, identity: Identity | None) -> Guard:
     return Guard(
         identity,
-        per_token=Quota(settings.limit_token_requests, settings.limit_token_bytes, settings.limit_token_streams),
-        per_address=Quota(
-            settings.limit_address_requests, settings.limit_address_bytes, settings.limit_address_streams
+        per_token=Quota(
+            settings.limit_token_requests, settings.limit_token_bytes, streams=settings.limit_token_streams
         ),
+        per_address=Quota(
+            settings.limit_address_requests,
+            settings.limit_address_bytes,
+            calls=settings.limit_address_calls,
+            streams=settings.limit_address_streams,
+        ),
+        trusted=settings.trusted_proxies,
     )
 
 
 @asynccontextmanager
 async def build(
-    backend: Backend, settings: SessionServiceSettings, identity: Identity | None
+    backend: Backend,
+    settings: SessionServiceSettings,
+    identity: Identity | None,
+    patience: Patience = Patience(),  # noqa: B008 - It is frozen.
 ) -> AsyncIterator[Service]:
     """The service over `backend`; its tasks end with the context."""
     foreign = ForeignWrites(backend.store)
     metrics = CallMetrics()
     capacity = Capacity(settings.limit_calls, settings.limit_streams, settings.limit_connections)
-    calls = Calls(metrics, _guard(settings, identity), capacity)
+    calls = Calls(metrics, _guard(settings, identity), capacity, patience)
     health = Health(server.SERVICE.full_name)
     servicer = SessionServicer(
         Sessions(backend.store),

@@ -17,6 +17,7 @@ class SessionServiceSettings(ServiceSettings):
     limit_token_streams: int = Field(2_000, ge=0, description="streams open at once under one token")
     limit_address_requests: float = Field(4_000, ge=0, description="as LIMIT_TOKEN_REQUESTS, from one address")
     limit_address_bytes: float = Field(128 * MIB, ge=0, description="as LIMIT_TOKEN_BYTES, from one address")
+    limit_address_calls: int = Field(2_000, ge=0, description="calls under way at once from one address; 0: no limit")
     limit_address_streams: int = Field(8_000, ge=0, description="as LIMIT_TOKEN_STREAMS, from one address")
     limit_calls: int = Field(10_000, ge=1, description="calls under way at once, of all callers together")
     limit_streams: int = Field(10_000, ge=1, description="streams open at once, of all callers together")

@@ -16,7 +16,7 @@ _PING_PATIENCE: Final = 2.0
 
 _log = structlog.get_logger(__name__)
 
-OnReadiness = Callable[[bool], Awaitable[None]]
+OnReadiness = Callable[[bool], None]
 """Told of every change: whether calls can be served."""
 
 
@@ -43,10 +43,10 @@ class Maintenance:
             if answers and not self._answers.is_set():
                 answers = await self._attempt("adopt", self._list_unless_listed)
             if answers != self._answers.is_set():
-                await self._turn(answers)
+                self._turn(answers)
             await asyncio.sleep(PING_SECONDS)
 
-    async def _turn(self, answers: bool) -> None:
+    def _turn(self, answers: bool) -> None:
         if answers:
             self._answers.set()
             self._regained.set()
@@ -54,7 +54,7 @@ class Maintenance:
         else:
             self._answers.clear()
             _log.warning("store_unavailable")
-        await self._on_readiness(answers)
+        self._on_readiness(answers)
 
     async def _settle(self) -> None:
         while True:

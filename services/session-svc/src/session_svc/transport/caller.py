@@ -30,6 +30,11 @@ def value(metadata: object, key: str) -> str:
     return ""
 
 
+def values(metadata: object, key: str) -> str:
+    """All texts of `key` in a call's metadata, as one list with commas."""
+    return ",".join(text for name, text in metadata or () if name == key)  # type: ignore[attr-defined]
+
+
 def request_id(given: str) -> str:
     """The id that the caller gave, if it can stand in a log; else a new one."""
     if given and len(given) <= _REQUEST_ID_CHARACTERS and given.isascii() and given.isprintable():

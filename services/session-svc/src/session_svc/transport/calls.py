@@ -14,39 +14,30 @@ import grpc
 import structlog
 from aichat_runtime.logs import bind_request_id
 
-from session_svc.domain.errors import (
-    Draining,
-    InvalidField,
-    RateLimited,
-    SessionServiceError,
-    StoreUnavailable,
-    TooLarge,
-    WatcherTooSlow,
-)
+from session_svc.domain.errors import Draining, InvalidField, SessionServiceError, StoreUnavailable, TooLarge
 from session_svc.domain.limits import REQUEST_BYTES
 from session_svc.entropy import jitter
-from session_svc.transport import access, caller
+from session_svc.transport import caller
+from session_svc.transport.access import Access
 from session_svc.transport.caller import Caller
-from session_svc.transport.errors import DETAILS_KEY, Failure, Unexpected, failure
+from session_svc.transport.capacity import Capacity, Patience
+from session_svc.transport.errors import DETAILS_KEY, Failure, PlainFailure, Unexpected, failure
 from session_svc.transport.guard import Context, Guard
 from session_svc.transport.metrics import CallMetrics
-from session_svc.transport.streams import RETRY_SPREAD, Capacity, OpenStream, Streams
-
-WRITE_SECONDS: Final = 30.0
-"""How long a watcher may take to make room for one frame."""
+from session_svc.transport.open_calls import OpenCalls
+from session_svc.transport.streams import RETRY_SPREAD, OpenStream, Streams
 
 UNARY_SECONDS: Final = 5.0
-"""How much longer than the drain a unary call may take; each has limits of its own below this."""
+"""How much longer than the drain a unary call may take."""
 
 _QUIET_SECONDS: Final = 0.1
 _QUIET_LOOKS: Final = 20
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-Given = TypeVar("Given")
-"""What a streaming call is given: one request as bytes, or many."""
 Handler = Callable[[Request, Caller], Awaitable[Response]]
 StreamHandler = Callable[[Request, Caller], AsyncGenerator[Response, None]]
+Responder = Callable[[AsyncIterator[bytes], OpenStream, Context], Awaitable[AsyncGenerator[Response, None]]]
 
 _log = structlog.get_logger(__name__)
 
@@ -54,10 +45,10 @@ _log = structlog.get_logger(__name__)
 class Method(Generic[Request]):
     """A method of the service, and how its requests are read. They come as bytes: nothing is parsed for strangers."""
 
-    def __init__(self, name: str, parse: Callable[[bytes], Request]) -> None:
-        """Raises KeyError for a method that is not in the table of access."""
+    def __init__(self, name: str, access: Access | None, parse: Callable[[bytes], Request]) -> None:
+        """Without `access` it is open to all."""
         self.name = name
-        self.access = access.TABLE[name]
+        self.access = access
         self._parse = parse
 
     def read(self, data: bytes, by: Caller) -> Request:
@@ -68,42 +59,45 @@ class Method(Generic[Request]):
             request = self._parse(data)
         except Exception:  # noqa: BLE001 - Protobuf's parsers differ in what they raise; whatever it is, it is malformed.
             raise InvalidField("request", "not a message of this call") from None
-        if by.sessions is not None and (session := self.access.session(request)) is not None:
+        if by.sessions is not None and (session := self.session(request)) is not None:
             by.may_touch(session)
         return request
+
+    def session(self, request: Request) -> str | None:
+        """The name of the session that `request` is about; None: about none in particular."""
+        return self.access.session(request) if self.access is not None else None
 
 
 class Calls:
     """Every call of the process."""
 
-    def __init__(self, metrics: CallMetrics, guard: Guard, capacity: Capacity) -> None:
-        self._capacity = capacity
+    def __init__(self, metrics: CallMetrics, guard: Guard, capacity: Capacity, patience: Patience) -> None:
         self._metrics = metrics
         self._guard = guard
-        self._unary = 0
-        self.streams = Streams(guard, capacity.streams)
+        self._unary = OpenCalls(guard, capacity.calls, patience, self._left)
+        self.streams = Streams(guard, capacity.streams, patience, self._left)
         self._draining = False
         self._drained = asyncio.Event()
         self._refused = 0
 
     def unary(
         self, method: Method[Request], handler: Handler[Request, Response]
-    ) -> Callable[[bytes, Context], Awaitable[Response]]:
+    ) -> Callable[[object, Context], Awaitable[Response]]:
         """Wraps the handler of a call with one answer."""
-        name = method.name
+        name, access = method.name, method.access
         numbers = self._metrics.method(name)
 
-        async def call(data: bytes, context: Context) -> Response:
+        async def call(_: object, context: Context) -> Response:
             began = perf_counter()
             request_id = _identify(context)
             status = grpc.StatusCode.CANCELLED
-            self._unary += 1
             numbers.open += 1
             try:
-                if self._draining or self._unary > self._capacity.calls:
-                    self._refuse()
-                by = await self._guard.admit(name, method.access, context)
-                self._guard.data(by, len(data))
+                by = self._meet(access, context)
+                open_call = self._unary.begin(access, by)
+                await self._guard.admit(name, access, by)
+                data = await open_call.request(context)
+                self._count(access, by, data)
                 response = await handler(method.read(data, by), by)
                 status = grpc.StatusCode.OK
             except Exception as error:  # noqa: BLE001 - Every failure becomes a status here; what is a defect is logged.
@@ -111,23 +105,23 @@ class Calls:
                 status = failed.status
                 await _abort(context, failed, request_id)
             finally:
-                self._unary -= 1
                 numbers.open -= 1
                 seconds = perf_counter() - began
                 numbers.ended(status, seconds)
                 _log.debug("call", method=name, status=status.name, seconds=seconds)
-                self._left()
             return response
 
         return call
 
     def stream(
         self, method: Method[Request], handler: StreamHandler[Request, Response]
-    ) -> Callable[[bytes, Context], Awaitable[None]]:
+    ) -> Callable[[AsyncIterator[bytes], Context], Awaitable[None]]:
         """Wraps the handler of a call with many answers."""
 
-        def respond(data: bytes, stream: OpenStream) -> AsyncGenerator[Response, None]:
-            return handler(self._read(method, data, stream), stream.caller)
+        async def respond(
+            _: AsyncIterator[bytes], stream: OpenStream, context: Context
+        ) -> AsyncGenerator[Response, None]:
+            return handler(self._read(method, await stream.first(context), stream), stream.caller)
 
         return self._streaming(method, respond)
 
@@ -140,40 +134,42 @@ class Calls:
             async for data in frames:
                 yield self._read(method, data, stream)
 
-        def respond(frames: AsyncIterator[bytes], stream: OpenStream) -> AsyncGenerator[Response, None]:
+        async def respond(
+            frames: AsyncIterator[bytes], stream: OpenStream, _: Context
+        ) -> AsyncGenerator[Response, None]:
             return handler(read(frames, stream), stream.caller)
 
         return self._streaming(method, respond)
 
     def _streaming(
-        self, method: Method[Request], respond: Callable[[Given, OpenStream], AsyncGenerator[Response, None]]
-    ) -> Callable[[Given, Context], Awaitable[None]]:
-        name = method.name
+        self, method: Method[Request], respond: Responder[Response]
+    ) -> Callable[[AsyncIterator[bytes], Context], Awaitable[None]]:
+        name, access = method.name, method.access
         numbers = self._metrics.method(name)
 
-        async def call(given: Given, context: Context) -> None:
+        async def call(frames: AsyncIterator[bytes], context: Context) -> None:
             began = perf_counter()
             request_id = _identify(context)
             status = grpc.StatusCode.CANCELLED
+            stream: OpenStream | None = None
             numbers.open += 1
             try:
-                if self._draining:
-                    self._refuse()
-                by = await self._guard.admit(name, method.access, context)
-                await self._serve(OpenStream(name, method.access, by, asyncio.timeout(None)), given, respond, context)
+                by = self._meet(access, context)
+                await self._guard.admit(name, access, by)
+                stream = self.streams.begin(name, access, by)
+                await _serve(stream, frames, respond, context)
                 status = grpc.StatusCode.OK
-            except Exception as error:
-                if context.cancelled():
-                    raise asyncio.CancelledError from error  # The watcher left while something was being written.
+            except Exception as error:  # noqa: BLE001 - As above.
                 failed = _failure(error, name)
                 status = failed.status
+                if stream is not None:
+                    stream.last_words()
                 await _abort(context, failed, request_id)
             finally:
                 numbers.open -= 1
                 seconds = perf_counter() - began
                 numbers.ended(status, seconds)
                 _log.debug("call", method=name, status=status.name, seconds=seconds)
-                self._left()
 
         return call
 
@@ -189,7 +185,7 @@ class Calls:
             async with asyncio.timeout(seconds + UNARY_SECONDS):
                 await self._drained.wait()
         except TimeoutError:
-            _log.warning("calls_cut_off", unary=self._unary, streams=len(self.streams))
+            _log.warning("calls_cut_off", unary=len(self._unary), streams=len(self.streams))
         # gRPC cancels what arrives while it shuts down, so callers are told to go elsewhere until they have gone.
         for _ in range(_QUIET_LOOKS):
             refused = self._refused
@@ -197,36 +193,22 @@ class Calls:
             if self._refused == refused:
                 break
 
-    def _refuse(self) -> NoReturn:
-        if self._draining:
+    def _meet(self, access: Access | None, context: Context) -> Caller:
+        """Who calls. Raises Draining; what is open to all says by its answer that this server drains."""
+        if self._draining and access is not None:
             self._refused += 1
             raise Draining(jitter(RETRY_SPREAD))
-        raise RateLimited(f"{self._capacity.calls} calls are under way here; try again", 1.0)
+        return self._guard.meet(context)
+
+    def _count(self, access: Access | None, by: Caller, data: bytes) -> None:
+        if access is not None:
+            self._guard.data(by, len(data))
 
     def _read(self, method: Method[Request], data: bytes, stream: OpenStream) -> Request:
-        self._guard.data(stream.caller, len(data))
+        self._count(method.access, stream.caller, data)
         request = method.read(data, stream.caller)
-        stream.session = method.access.session(request) or stream.session
+        stream.session = method.session(request) or stream.session
         return request
-
-    async def _serve(
-        self,
-        stream: OpenStream,
-        given: Given,
-        respond: Callable[[Given, OpenStream], AsyncGenerator[Response, None]],
-        context: Context,
-    ) -> None:
-        """Writes every response, until they end or the stream is ended from outside."""
-        try:
-            async with stream.until:
-                with self.streams.counted(stream):
-                    async with aclosing(respond(given, stream)) as responses:
-                        async for response in responses:
-                            await _write(context, response)
-        except TimeoutError:
-            if stream.reason is not None and stream.until.expired():
-                raise stream.reason from None
-            raise
 
     def _left(self) -> None:
         if self._draining and not self._unary and not self.streams:
@@ -243,6 +225,8 @@ def _identify(context: Context) -> str:
 
 def _failure(error: Exception, method: str) -> Failure:
     """How `error` travels; says in the log what went wrong."""
+    if isinstance(error, PlainFailure):
+        return Failure(error.status, "", str(error), b"")
     if not isinstance(error, SessionServiceError):
         _log.error("call_defect", method=method, exc_info=error)
         return failure(Unexpected())
@@ -252,15 +236,22 @@ def _failure(error: Exception, method: str) -> Failure:
     return failed
 
 
-async def _abort(context: Context, failed: Failure, request_id: str) -> NoReturn:
-    await context.abort(
-        failed.status, failed.text, ((DETAILS_KEY, failed.details), (caller.REQUEST_ID_KEY, request_id))
-    )
-
-
-async def _write(context: Context, response: object) -> None:
+async def _serve(
+    stream: OpenStream, frames: AsyncIterator[bytes], respond: Responder[Response], context: Context
+) -> None:
+    """Writes every response, until they end or the stream is ended from outside."""
     try:
-        async with asyncio.timeout(WRITE_SECONDS):
-            await context.write(response)
-    except TimeoutError:
-        raise WatcherTooSlow from None
+        async with aclosing(await respond(frames, stream, context)) as responses:
+            async for response in responses:
+                await stream.write(context, response)
+    except asyncio.CancelledError:
+        stream.interrupted()
+        raise
+
+
+async def _abort(context: Context, failed: Failure, request_id: str) -> NoReturn:
+    trailers = ((DETAILS_KEY, failed.details), (caller.REQUEST_ID_KEY, request_id))
+    try:
+        await context.abort(failed.status, failed.text, trailers)
+    except grpc.aio.InternalError:
+        raise asyncio.CancelledError from None  # The client has left.

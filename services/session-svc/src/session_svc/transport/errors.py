@@ -34,6 +34,14 @@ class Unexpected(SessionServiceError):
         super().__init__("the server has failed in an unexpected way; its log says more under this request id")
 
 
+class PlainFailure(Exception):
+    """A failure of what is not ours (health, reflection): a status, and none of our reasons."""
+
+    def __init__(self, status: grpc.StatusCode, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How one kind of failure travels.

@@ -1,5 +1,6 @@
 """The gRPC server: what it serves and how it listens."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -8,18 +9,23 @@ import grpc
 from aichat.session.v1 import session_service_pb2 as api
 from aichat_runtime.settings import Address
 from aichat_runtime.tls import RenewedPair
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from session_svc.domain.limits import FRAME_BYTES
+from session_svc.transport import rpc
+from session_svc.transport.access import TABLE
 from session_svc.transport.calls import Calls, Method
+from session_svc.transport.capacity import Capacity
 from session_svc.transport.health import Health
+from session_svc.transport.reflection import Reflection
 from session_svc.transport.servicer import SessionServicer
-from session_svc.transport.streams import Capacity
 
 SERVICE: Final = api.DESCRIPTOR.services_by_name["SessionService"]
+HEALTH: Final[ServiceDescriptor] = health_pb2.DESCRIPTOR.services_by_name["Health"]  # type: ignore[assignment]  # The same, as its stubs call it.
+REFLECTION: Final[ServiceDescriptor] = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]  # type: ignore[assignment]  # As above.
 
 METADATA_BYTES: Final = 16 * 1024
 
@@ -39,33 +45,32 @@ _OPTIONS: Final = (
     ("grpc.absolute_max_metadata_size", METADATA_BYTES + METADATA_BYTES // 4),
 )
 
-_HANDLERS: Final[dict[tuple[bool, bool], Callable[..., "grpc.RpcMethodHandler[Any, Any]"]]] = {
-    (False, False): grpc.unary_unary_rpc_method_handler,
-    (False, True): grpc.unary_stream_rpc_method_handler,
-    (True, True): grpc.stream_stream_rpc_method_handler,
-}
-
 
 class ListenError(Exception):
     """The address cannot be listened on."""
 
 
 def build(servicer: SessionServicer, calls: Calls, health: Health, capacity: Capacity) -> grpc.aio.Server:
-    """A server of the session service, health and reflection, not listening yet."""
+    """A server of the session service, health and reflection, not listening yet. Call it in the loop that serves."""
     begun = 2 * (capacity.calls + capacity.streams)
-    """Also those that have not come whole yet; `calls` refuses more kindly those that have."""
+    """Also those that are being refused; `calls` does that more kindly."""
     options = (
         ("grpc.max_allowed_incoming_connections", capacity.connections),
         # Else, when more than 1000 come in one turn of the event loop, it cancels some of them, whosever they are.
         ("grpc.server.max_pending_requests", begun),
         ("grpc.server.max_pending_requests_hard_limit", begun),
     )
+    rpc.find_keepers(asyncio.get_running_loop())
     server = grpc.aio.server(options=(*_OPTIONS, *options), maximum_concurrent_rpcs=begun)
-    handlers = {method.name: _handler(method, servicer, calls) for method in SERVICE.methods}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
-    names = (SERVICE.full_name, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
+    look = Reflection((SERVICE.full_name, HEALTH.full_name, REFLECTION.full_name))
+    services: tuple[tuple[ServiceDescriptor, dict[str, Callable[..., Any]]], ...] = (
+        (SERVICE, {method.name: getattr(servicer, _snake(method.name)) for method in SERVICE.methods}),
+        (HEALTH, {"Check": health.check, "Watch": health.watch}),
+        (REFLECTION, {"ServerReflectionInfo": look.answer}),
+    )
+    for service, handlers in services:
+        wrapped = {name: _handler(service.methods_by_name[name], handler, calls) for name, handler in handlers.items()}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, wrapped),))
     return server
 
 
@@ -90,16 +95,16 @@ def _credentials(pair: RenewedPair) -> grpc.ServerCredentials:
     return grpc.dynamic_ssl_server_credentials(configuration(), configuration)
 
 
-def _handler(method: MethodDescriptor, servicer: SessionServicer, calls: Calls) -> "grpc.RpcMethodHandler[Any, Any]":
-    kind = method.client_streaming, method.server_streaming
-    wraps: dict[tuple[bool, bool], Callable[..., Any]] = {
-        (False, False): calls.unary,
-        (False, True): calls.stream,
-        (True, True): calls.conversation,
-    }
+def _handler(method: MethodDescriptor, handler: Callable[..., Any], calls: Calls) -> "grpc.RpcMethodHandler[Any, Any]":
+    """Each reads its requests itself, so that it begins with the headers: `calls` counts and judges who sends them."""
     request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
-    return _HANDLERS[kind](
-        wraps[kind](Method(method.name, request.FromString), getattr(servicer, _WORD.sub(r"_\1", method.name).lower())),
-        request_deserializer=None,  # `Calls` reads them, once it knows who sends them.
-        response_serializer=response.SerializeToString,
-    )
+    needs = TABLE[method.name] if method.containing_service is SERVICE else None
+    read = Method(method.name, needs, request.FromString)
+    if not method.server_streaming:
+        return grpc.stream_unary_rpc_method_handler(calls.unary(read, handler), None, response.SerializeToString)
+    wrap: Callable[..., Any] = calls.conversation if method.client_streaming else calls.stream
+    return grpc.stream_stream_rpc_method_handler(wrap(read, handler), None, response.SerializeToString)
+
+
+def _snake(name: str) -> str:
+    return _WORD.sub(r"_\1", name).lower()

@@ -1,0 +1,92 @@
+"""The calls with one answer that are under way in this process, and how long each may take."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from session_svc.domain.errors import InvalidField, RateLimited
+from session_svc.transport.access import Access
+from session_svc.transport.caller import Caller
+from session_svc.transport.capacity import Patience
+from session_svc.transport.guard import Context, Guard
+from session_svc.transport.rpc import Rpc
+
+
+class OpenCall:
+    """One call, from its first header until its client has taken the answer.
+
+    Handlers begin with the headers and read the request themselves, so that who sends none is known and counted.
+    """
+
+    __slots__ = ("_arriving", "_late", "_over", "_patience", "_rpc", "_timer")
+
+    def __init__(self, patience: Patience, over: Callable[["OpenCall"], None]) -> None:
+        """Of the handler that runs now; `over` is called at its end."""
+        self._rpc = Rpc()
+        self._patience = patience
+        self._over = over
+        self._arriving = False
+        self._late = False
+        self._timer = asyncio.get_running_loop().call_later(patience.call, self._overdue)
+        self._rpc.when_over(self._ended)
+
+    async def request(self, context: Context) -> bytes:
+        """The request. Raises InvalidField when it does not come in time, or none does."""
+        self._arriving = True
+        try:
+            data = await context.read()
+        except asyncio.CancelledError:
+            if self._late and not self._rpc.handler.uncancel():
+                seconds = f"{self._patience.call:.0f} s"
+                raise InvalidField("request", f"not there within {seconds}; send it at once") from None
+            raise
+        finally:
+            self._arriving = False
+        if data is grpc.aio.EOF:
+            raise InvalidField("request", "missing; send one")
+        assert isinstance(data, bytes)  # noqa: S101 - The server is built without deserializers.
+        return data
+
+    def _overdue(self) -> None:
+        if self._arriving:
+            self._late = True
+            self._rpc.handler.cancel()
+            self._timer = asyncio.get_running_loop().call_later(self._patience.last_words, self._rpc.tear_down)
+        else:
+            self._rpc.tear_down()
+
+    def _ended(self, _: asyncio.Task[Any]) -> None:
+        self._timer.cancel()
+        self._over(self)
+
+
+class OpenCalls:
+    """All of them."""
+
+    def __init__(self, guard: Guard, most: int, patience: Patience, on_end: Callable[[], None]) -> None:
+        """`on_end` is called after each."""
+        self._guard = guard
+        self._most = most
+        self._patience = patience
+        self._on_end = on_end
+        self._open: dict[OpenCall, Callable[[], None]] = {}
+        """How to count each out again."""
+
+    def __len__(self) -> int:
+        """How many are under way."""
+        return len(self._open)
+
+    def begin(self, access: Access | None, by: Caller) -> OpenCall:
+        """Counts the one whose handler runs now, until it is over. Raises RateLimited."""
+        if len(self._open) >= self._most:
+            raise RateLimited(f"{self._most} calls are under way here; try again", 1.0)
+        close = self._guard.open_call(by, access)
+        call = OpenCall(self._patience, self._over)
+        self._open[call] = close
+        return call
+
+    def _over(self, call: OpenCall) -> None:
+        self._open.pop(call)()
+        self._on_end()

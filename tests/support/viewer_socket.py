@@ -30,9 +30,9 @@ class Socket(asyncio.Transport):
         """From now on nothing is read."""
         self._full = True
 
-    def drain(self) -> None:
-        """Everything is read, and what comes after it."""
-        self._full = False
+    def drain(self, *, piece: bool = False) -> None:
+        """Everything is read, and what comes after it; `piece`: but not the latter."""
+        self._full = piece
         unsent, self._unsent = self._unsent, b""
         if unsent:
             self._receive(unsent)

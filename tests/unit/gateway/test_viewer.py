@@ -5,8 +5,9 @@ import time
 from stream_gateway import wire
 from stream_gateway.budget import Budget
 from stream_gateway.frames import Frame
+from stream_gateway.owed import Owed
 from stream_gateway.ring import Ring
-from stream_gateway.viewer import Viewer
+from stream_gateway.viewer import HIGH_WATER_BYTES, PIECE_BYTES, Viewer
 from support.viewer_socket import Socket, opened
 
 
@@ -191,3 +192,48 @@ def test_it_tells_once_that_it_has_gone() -> None:
     viewer.connection_lost(None)
 
     assert gone == [viewer]
+
+
+def test_a_large_frame_is_handed_over_in_pieces_each_when_there_is_room_for_it() -> None:
+    viewer, socket = opened()
+    viewer.account = Owed()
+    ring = Ring(Budget(), lambda: b"reset\n\n")
+    viewer.follow(ring)
+    frames = [letter * 500_000 + b"\n\n" for letter in (b"a", b"b", b"c")]
+    socket.fill()
+    for frame in frames:
+        ring.append(Frame(frame))
+        viewer.pump()
+
+    most = 0
+    while viewer.held:
+        most = max(most, viewer.buffered)
+        socket.drain(piece=True)
+
+    assert most <= HIGH_WATER_BYTES + PIECE_BYTES
+    assert socket.frames == [b"retry: 1", *(frame.strip() for frame in frames)]
+    assert viewer.account.used == 0
+
+
+def test_what_a_viewer_is_in_the_middle_of_is_counted_until_it_has_it_or_is_gone() -> None:
+    owed = Owed()
+    ring = Ring(Budget(), lambda: b"reset\n\n", max_frames=1)
+    viewers = [opened() for _ in range(3)]
+    for viewer, socket in viewers:
+        viewer.account = owed
+        viewer.follow(ring)
+        socket.fill()
+    large = b"x" * 300_000
+    ring.append(Frame(large))
+    for viewer, _ in viewers:
+        viewer.pump()
+    ring.append(Frame(b"the large one is dropped"))
+    assert owed.used == len(large)
+
+    viewers[0][1].drain()
+    viewers[1][0].disconnect()
+    assert owed.used == len(large)
+    viewers[2][0].end()
+
+    assert owed.used == 0
+    assert viewers[0][1].frames == [b"retry: 1", large + b"the large one is dropped"]

@@ -1,9 +1,9 @@
 """What the streams read from session-svc: where a session is, and what was said after a position."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Final, Protocol, TypeVar
 
 from ai_chat_client import message_to_json, session_to_json
 from ai_chat_client.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -12,12 +12,16 @@ from aichat.session.v1 import session_service_pb2 as api
 
 from stream_gateway import metrics, sse
 from stream_gateway.events import compose, fingerprint, now_ms
+from stream_gateway.flights import Flights
 from stream_gateway.frames import Frame
+from stream_gateway.owed import Owed
 from stream_gateway.position import ABSENT, Position
 from stream_gateway.reply import Beginning, Part, Piece, Told, quote
 
 PAGE_SIZE: Final = 200
 PARALLEL: Final = 32
+PARALLEL_PAGES: Final = 4
+"""Of those who join: a page may be megabytes, and several times that while it is taken apart."""
 
 _TITLE_SOURCES: Final = {model.TITLE_SOURCE_USER: "user"}
 
@@ -71,13 +75,16 @@ class Reader(Protocol):
 class History:
     """Reads from session-svc, never more than a few calls at once; equal pages wanted at one time are read once.
 
+    `owed`: what viewers have still to take; until there is room, those who join wait for their pages, in order.
     Every method raises AiChatError.
     """
 
-    def __init__(self, client: Reader) -> None:
+    def __init__(self, client: Reader, owed: Owed | None = None) -> None:
         self._client = client
+        self._owed = owed or Owed()
         self._slots = asyncio.Semaphore(PARALLEL)
-        self._flights: dict[Hashable, asyncio.Task[Any]] = {}
+        self._pages = asyncio.Semaphore(PARALLEL_PAGES)
+        self._flights: Flights[tuple[Message, ...]] = Flights()
 
     async def snapshot(self, name: str) -> Snapshot:
         """The session as it is now."""
@@ -107,13 +114,23 @@ class History:
 
     async def after(self, name: str, position: Position) -> tuple[Message, ...]:
         """The messages after a position of the session's log. Raises LogChangedError when it has another one by now."""
-        return await self._once((name, position), lambda: self._read_after(name, position))
+        return await self._flights.once((name, position), lambda: self._read_after(name, position, PAGE_SIZE))
 
-    async def _read_after(self, name: str, position: Position) -> tuple[Message, ...]:
+    async def page_after(self, name: str, position: Position, size: int = PAGE_SIZE) -> tuple[Message, ...]:
+        """As `after`, at most `size` messages for a viewer that joins: when it is its turn, and there is room."""
+
+        async def read() -> tuple[Message, ...]:
+            async with self._pages:
+                await self._owed.room()
+                return await self._read_after(name, position, size)
+
+        return await self._flights.once((name, position, size), read)
+
+    async def _read_after(self, name: str, position: Position, size: int) -> tuple[Message, ...]:
         try:
             response = await self._call(
                 "ListMessages",
-                lambda: self._client.list_messages(name, page_size=PAGE_SIZE, after_position=str(position)),
+                lambda: self._client.list_messages(name, page_size=size, after_position=str(position)),
             )
         except (NotFoundError, ConflictError) as error:
             raise LogChangedError from error
@@ -123,20 +140,6 @@ class History:
         async with self._slots:
             metrics.FETCHES.labels(rpc).inc()
             return await call()
-
-    async def _once(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = asyncio.ensure_future(read())
-            self._flights[key] = flight
-
-            def landed(task: asyncio.Task[Any]) -> None:
-                self._flights.pop(key, None)
-                if not task.cancelled():
-                    task.exception()  # Everybody who waited may be gone.
-
-            flight.add_done_callback(landed)
-        return cast("T", await asyncio.shield(flight))
 
 
 def told(reply: api.ReplySnapshot) -> Told:

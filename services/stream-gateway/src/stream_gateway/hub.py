@@ -16,6 +16,7 @@ from stream_gateway.followed import FollowedSession
 from stream_gateway.history import History
 from stream_gateway.joining import Start, admit, bring
 from stream_gateway.notices import goodbye, status
+from stream_gateway.owed import Owed
 from stream_gateway.pace import Pace
 from stream_gateway.position import Position
 from stream_gateway.reach import EVENTS, Reach
@@ -57,6 +58,7 @@ class Hub(Listener):
         stuck_after: float = STUCK_SECONDS,
         tick: float = TICK_SECONDS,
         budget: Budget | None = None,
+        owed: Owed | None = None,
     ) -> None:
         self._source = source
         self._history = history
@@ -66,7 +68,7 @@ class Hub(Listener):
         self._tasks = Tasks()
         self._budget = budget or Budget()
         self._pace = Pace()
-        self._seats = Seats(max_viewers, stuck_after)
+        self._seats = Seats(max_viewers, stuck_after, owed or Owed())
         self._channels: dict[str, _Channel] = {}
         self._names: dict[Audience, str] = {}
         self._lingering: dict[str, float] = {}

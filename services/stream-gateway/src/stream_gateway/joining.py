@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
 
 import structlog
 from ai_chat_client.errors import AiChatError
@@ -11,9 +13,12 @@ from ai_chat_client.errors import AiChatError
 from stream_gateway import frames, sse
 from stream_gateway.feed import Feed
 from stream_gateway.followed import FollowedSession
-from stream_gateway.history import History, LogChangedError
+from stream_gateway.history import PAGE_SIZE, History, LogChangedError, Message
 from stream_gateway.position import Position, is_newer
 from stream_gateway.viewer import Viewer
+
+PORTION_BYTES: Final = 512 * 1024
+"""What a viewer that joins is owed at once of what it missed, but for a message that is larger."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +34,9 @@ class Start(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The viewer may follow the ring from now on, after these bytes."""
+    """The viewer may follow the ring from now on, after these frames."""
 
-    first: bytes
+    first: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +64,29 @@ def place(feed: Feed, start: Position | Start, *, verified: bool) -> Placement:
         return Unsure.READ_FIRST
     head = feed.head
     if start is Start.HEAD:
-        return Admitted(sse.mark(str(head)) + feed.reply_so_far())
+        return _admitted(sse.mark(str(head)), feed.reply_so_far())
     if start is Start.UNKNOWN:
-        return Admitted(feed.summary())
+        return _admitted(feed.summary())
     if head.is_absent:
         return _place_at_nothing(start, verified=verified)
     if start.is_absent:
         start = head.at(0)
     if is_newer(head.epoch, start.epoch):
-        return Admitted(feed.summary())
+        return _admitted(feed.summary())
     if start.epoch != head.epoch or start.sequence > head.sequence:
-        return Admitted(feed.summary()) if verified else Unsure.READ_FIRST
+        return _admitted(feed.summary()) if verified else Unsure.READ_FIRST
     missed = feed.ring.replay(start)
-    return Behind(start) if missed is None else Admitted(missed + feed.reply_so_far())
+    return Behind(start) if missed is None else _admitted(*missed, feed.reply_so_far())
 
 
 def _place_at_nothing(start: Position, *, verified: bool) -> Admitted | Unsure:
     if start.is_absent:
-        return Admitted(b"")
-    return Admitted(frames.deleted(start).data) if verified else Unsure.READ_FIRST
+        return _admitted()
+    return _admitted(frames.deleted(start).data) if verified else Unsure.READ_FIRST
+
+
+def _admitted(*first: bytes) -> Admitted:
+    return Admitted(tuple(frame for frame in first if frame))
 
 
 def admit(viewer: Viewer, followed: FollowedSession, start: Position | Start) -> bool:
@@ -92,7 +101,7 @@ async def bring(viewer: Viewer, followed: FollowedSession, start: Position | Sta
 
     Takes as long as it takes for the head to be known, and for session-svc to be within reach where needed.
     """
-    feed = followed.feed
+    feed, replay = followed.feed, _Replay(viewer, followed, history)
     feed.joining += 1
     try:
         if not feed.is_known:
@@ -104,7 +113,7 @@ async def bring(viewer: Viewer, followed: FollowedSession, start: Position | Sta
         while not _settle(viewer, feed, placement := place(feed, start, verified=verified)):
             verified = False
             if isinstance(placement, Behind):
-                start = await _tell_missed(viewer, followed, placement.after, history)
+                start = await replay.tell_after(placement.after)
             else:
                 await followed.verify()
                 verified = True
@@ -117,24 +126,52 @@ def _settle(viewer: Viewer, feed: Feed, placement: Placement) -> bool:
         return False
     viewer.follow(feed.ring)
     if placement.first:
-        viewer.say(placement.first)
+        viewer.say(*placement.first)
     return True
 
 
-async def _tell_missed(viewer: Viewer, followed: FollowedSession, after: Position, history: History) -> Position:
-    try:
-        messages = await history.after(followed.name, after)
-    except LogChangedError:
-        await followed.verify()
+class _Replay:
+    """The messages that a viewer has missed, a page at a time, the next when it has taken all of the one before."""
+
+    def __init__(self, viewer: Viewer, followed: FollowedSession, history: History) -> None:
+        self._viewer = viewer
+        self._followed = followed
+        self._history = history
+        self._page_size = PAGE_SIZE
+
+    async def tell_after(self, after: Position) -> Position:
+        """Tells the next messages, if they can be read. Returns where the viewer is then."""
+        try:
+            messages = await self._history.page_after(self._followed.name, after, self._page_size)
+        except LogChangedError:
+            await self._followed.verify()
+            return after
+        except AiChatError as error:
+            log.debug("history_not_read", reason=error.reason)
+            await asyncio.sleep(random.uniform(0.1, 2.0))  # noqa: S311 - Spreads load only.
+            return after
+        if not messages:
+            # The feed knows of messages that session-svc does not: it has lost some, or the feed is wrong.
+            await self._followed.verify()
+            return after
+        after = self._say(messages)
+        del messages  # While the viewer takes its time, only what it is owed is kept.
+        await self._viewer.drained()
         return after
-    except AiChatError as error:
-        log.debug("history_not_read", reason=error.reason)
-        await asyncio.sleep(random.uniform(0.1, 2.0))  # noqa: S311 - Spreads load only.
-        return after
-    if not messages:
-        # The feed knows of messages that session-svc does not: it has lost some, or the feed is wrong.
-        await followed.verify()
-        return after
-    viewer.say(b"".join(message.frame.data for message in messages))
-    await viewer.drained()
-    return messages[-1].position
+
+    def _say(self, messages: tuple[Message, ...]) -> Position:
+        """Tells the first messages, up to a portion; the rest are read again, and from then on no more than that."""
+        portion = tuple(_portion(messages))
+        if len(portion) < len(messages):
+            self._page_size = len(portion)
+        self._viewer.say(*(message.frame.data for message in portion))
+        return portion[-1].position
+
+
+def _portion(messages: tuple[Message, ...]) -> Iterator[Message]:
+    size = 0
+    for message in messages:
+        if size and size + len(message.frame.data) > PORTION_BYTES:
+            return
+        size += len(message.frame.data)
+        yield message

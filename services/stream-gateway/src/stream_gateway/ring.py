@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from stream_gateway import wire
 from stream_gateway.budget import Budget
@@ -14,6 +14,17 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 BATCH_BYTES: Final = 64 * 1024
 FRAME_OVERHEAD_BYTES: Final = 256
 MAX_BATCHES: Final = 16
+
+
+class Batch(NamedTuple):
+    """Frames to write, and the cursor after them.
+
+    They are one HTTP chunk; but a single frame that is too large for a comfortable write is its own bytes alone.
+    """
+
+    data: bytes
+    end: int
+    is_chunk: bool = True
 
 
 class Ring:
@@ -39,7 +50,7 @@ class Ring:
         self._start = 0
         self._floor: Position | None = None
         self._floor_cursor = 0
-        self._batches: dict[int, tuple[bytes, int]] = {}
+        self._batches: dict[int, Batch] = {}
         self._unsettled_bytes = 0
         self.end = 0
         """The cursor of whoever has seen everything."""
@@ -72,12 +83,12 @@ class Ring:
         self._floor = floor
         self._floor_cursor = self.end
 
-    def replay(self, after: Position) -> bytes | None:
+    def replay(self, after: Position) -> tuple[bytes, ...] | None:
         """What somebody at `after` has missed of the current log; None when that is no longer known here."""
         floor = self._floor
         if floor is None or after.epoch != floor.epoch or after.sequence < floor.sequence:
             return None
-        return b"".join(
+        return tuple(
             frame.data
             for cursor, frame in enumerate(self._frames, self._start)
             if cursor >= self._floor_cursor
@@ -86,11 +97,11 @@ class Ring:
             and (frame.position.sequence > after.sequence or (not frame.advances and frame.position == after))
         )
 
-    def read(self, cursor: int) -> tuple[bytes, int]:
-        """The frames from `cursor`, which it holds, up to a comfortable write; and the cursor after them.
+    def read(self, cursor: int) -> Batch:
+        """The frames from `cursor`, which it holds, up to a comfortable write.
 
-        They come as one HTTP chunk, texts of one reply that follow one another merged. Viewers mostly stand at the same
-        place, so answers are kept until `settle`.
+        Texts of one reply that follow one another come merged. Viewers mostly stand at the same place, so answers are
+        kept until `settle`.
         """
         batch = self._batches.get(cursor)
         if batch is None:
@@ -110,14 +121,17 @@ class Ring:
         while self._frames:
             self._drop()
 
-    def _read(self, cursor: int) -> tuple[bytes, int]:
+    def _read(self, cursor: int) -> Batch:
+        first = self._frames[cursor - self.end]
+        if len(first.data) > BATCH_BYTES:
+            return Batch(first.data, cursor + 1, is_chunk=False)
         if cursor == self.end - 1:
-            return wire.chunk(self._frames[-1].data), self.end
+            return Batch(wire.chunk(first.data), self.end)
         runs: list[list[Frame]] = []
         size = 0
         for ahead in range(cursor - self.end, 0):
             frame = self._frames[ahead]  # From the end, where nearly everybody is: from the start it is far.
-            if size and size + len(frame.data) > BATCH_BYTES:
+            if size + len(frame.data) > BATCH_BYTES:
                 break
             size += len(frame.data)
             cursor += 1
@@ -125,7 +139,7 @@ class Ring:
                 runs[-1].append(frame)
             else:
                 runs.append([frame])
-        return wire.chunk(b"".join(map(merged, runs))), cursor
+        return Batch(wire.chunk(b"".join(map(merged, runs))), cursor)
 
     def _drop(self) -> None:
         frame = self._frames.popleft()

@@ -10,12 +10,17 @@ from typing import Final
 from stream_gateway import metrics
 from stream_gateway.audience import Audience
 from stream_gateway.notices import goodbye
+from stream_gateway.owed import Owed
 from stream_gateway.viewer import Viewer
 
 HEARTBEAT_SECONDS: Final = 15
 STUCK_SECONDS: Final = 10.0
 MAX_VIEWERS: Final = 10_000
 LAST_WORDS_SECONDS: Final = 1.0
+LENIENT_SECONDS: Final = 1.0
+"""For how long a socket may be full before its viewer counts as slow: others who take what they get never are."""
+RELIEF: Final = 0.25
+"""Down to which part of its limit what viewers hold is brought when it has to be brought down."""
 
 
 class AtCapacityError(Exception):
@@ -32,14 +37,16 @@ class _Seat:
 
 
 class Seats:
-    """Who is there. More than `max_viewers` at once are refused; nobody is ever sent away for a newcomer.
+    """Who is there. More than `max_viewers` at once are refused; nobody who keeps up is sent away for a newcomer.
 
-    Viewers whose socket has taken nothing for `stuck_after` seconds are disconnected.
+    Viewers whose socket has taken nothing for `stuck_after` seconds are disconnected; and when too much waits for all
+    of them, those slow ones for whom most does: they come back, and resume.
     """
 
-    def __init__(self, max_viewers: int, stuck_after: float) -> None:
+    def __init__(self, max_viewers: int, stuck_after: float, owed: Owed) -> None:
         self._max_viewers = max_viewers
         self._stuck_after = stuck_after
+        self._owed = owed
         self._seats: dict[Viewer, _Seat] = {}
         self._rounds: list[set[Viewer]] = [set() for _ in range(HEARTBEAT_SECONDS)]
         self._slow: set[Viewer] = set()
@@ -56,7 +63,7 @@ class Seats:
             raise AtCapacityError
         seat = self._seats[viewer] = _Seat(random.randrange(HEARTBEAT_SECONDS))  # noqa: S311 - Spreads load only.
         self._rounds[seat.second].add(viewer)
-        viewer.slow = self._slow
+        viewer.slow, viewer.account = self._slow, self._owed
         self._empty.clear()
         metrics.VIEWERS.set(len(self._seats))
 
@@ -101,6 +108,7 @@ class Seats:
             if viewer.stuck_for(now) > self._stuck_after:
                 metrics.STUCK.inc()
                 viewer.disconnect()
+        self._relieve(now)
         for viewer in tuple(self._rounds[self._second]):
             viewer.heartbeat()
 
@@ -117,6 +125,22 @@ class Seats:
             for viewer in tuple(self._seats):
                 viewer.disconnect()
 
+    def _relieve(self, now: float) -> None:
+        """Disconnects slow viewers, those for whom most waits first, when that is too much."""
+        owed = self._owed
+        buffered = sum(viewer.buffered for viewer in self._slow)
+        metrics.OWED_BYTES.set(owed.used + buffered)
+        is_short = owed.is_short_of_memory
+        if not (is_short or owed.is_awaited or owed.used + buffered > owed.limit):
+            return
+        slow = sorted((viewer for viewer in self._slow if viewer.paused_for(now) > LENIENT_SECONDS), key=_held)
+        spared = len(slow) * 3 // 4 if is_short else len(slow)
+        while slow and (len(slow) > spared or owed.used + buffered > owed.limit * RELIEF):
+            viewer = slow.pop()
+            buffered -= viewer.buffered
+            metrics.RELIEVED.inc()
+            viewer.disconnect()
+
     def _brought(self, viewer: Viewer) -> None:
         if (seat := self._seats.get(viewer)) is not None:
             seat.joining = None
@@ -126,3 +150,7 @@ class Seats:
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._empty.wait()
         return self._empty.is_set()
+
+
+def _held(viewer: Viewer) -> int:
+    return viewer.held

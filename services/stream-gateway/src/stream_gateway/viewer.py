@@ -2,15 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from stream_gateway import metrics, sse, wire
+from stream_gateway.owed import Owed  # noqa: TC001 - Types of attributes are plain to read this way.
 from stream_gateway.ring import Ring
 
 MAX_OWED_BYTES: Final = 8 * 1024 * 1024
 HIGH_WATER_BYTES: Final = 32 * 1024
 """What may wait in this process for a viewer's socket: more would only be older when it is read."""
+PIECE_BYTES: Final = 64 * 1024
+"""How much is handed to a socket that is not full: no more waits for it than this and the high water."""
 
 
 class Viewer(asyncio.Protocol):
@@ -18,7 +22,7 @@ class Viewer(asyncio.Protocol):
 
     It is the connection's protocol from `open` on, and all that the process keeps of an open stream. Writing is driven
     from whoever has news (`pump`), without a task: while the socket is full nothing is written, so that nobody else
-    waits, and as soon as it is no more, everything since the cursor goes at once.
+    waits, and as soon as it is no more, what came since the cursor goes, piece by piece.
 
     Whatever was registered by `at_end` is called once, when it is over.
     """
@@ -31,10 +35,13 @@ class Viewer(asyncio.Protocol):
         "_owed",
         "_owed_bytes",
         "_paused",
+        "_paused_since",
         "_places",
+        "_taken",
         "_transport",
         "_unsent",
         "_unsent_since",
+        "account",
         "slow",
     )
 
@@ -42,16 +49,20 @@ class Viewer(asyncio.Protocol):
         self._ends: tuple[Callable[[Viewer], None], ...] = ()
         self._transport: asyncio.Transport | None = None
         self._places: tuple[_Place, ...] = ()
-        self._owed: list[bytes] | None = None
+        self._owed: deque[bytes] | None = None
         self._owed_bytes = 0
+        self._taken = 0
         self._last_words: bytes | None = None
         self._closed = False
         self._paused = False
+        self._paused_since = 0.0
         self._unsent = 0
         self._unsent_since = 0.0
         self._drained: asyncio.Event | None = None
         self.slow: set[Viewer] | None = None
         """Where it is to be found while its socket is full."""
+        self.account: Owed | None = None
+        """Where what it is owed is counted; told before it is owed anything."""
 
     @property
     def is_open(self) -> bool:
@@ -78,20 +89,28 @@ class Viewer(asyncio.Protocol):
         """Reads `ring` from now on. Its `summary` is said in place of frames dropped before they were written."""
         self._places = (*self._places, _Place(ring))
 
-    def say(self, frame: bytes) -> None:
-        """Writes a frame of this viewer's own, before what the rings hold.
+    @property
+    def buffered(self) -> int:
+        """How many bytes wait in this process for its socket."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    @property
+    def held(self) -> int:
+        """How many bytes wait in this process for it."""
+        return self._owed_bytes + self.buffered
+
+    def say(self, *frames: bytes) -> None:
+        """Writes frames of this viewer's own, before what the rings hold.
 
         A viewer that does not take its own frames either is disconnected: it comes back and resumes.
         """
         if self._closed:
             return
-        self._owed = self._owed or []
-        self._owed.append(frame)
-        self._owed_bytes += len(frame)
-        if self._owed_bytes > MAX_OWED_BYTES and len(self._owed) > 1:
+        if self._owed_bytes > MAX_OWED_BYTES:
             self.disconnect()
-        else:
-            self.pump()
+            return
+        self._owe(frames)
+        self.pump()
 
     async def drained(self) -> None:
         """Returns once every frame of its own is written and the socket takes more, or never will."""
@@ -131,6 +150,10 @@ class Viewer(asyncio.Protocol):
             self._unsent, self._unsent_since = unsent, now
         return now - self._unsent_since
 
+    def paused_for(self, now: float) -> float:
+        """For how many seconds the socket has been full. `now`: of the monotonic clock."""
+        return now - self._paused_since if self._paused else 0.0
+
     def disconnect(self) -> None:
         """Drops the connection at once."""
         self._close()
@@ -159,8 +182,8 @@ class Viewer(asyncio.Protocol):
         self._paused = True
         if self.slow is not None:
             self.slow.add(self)
-        self._unsent = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        self._unsent_since = time.monotonic()
+        self._unsent = self.buffered
+        self._unsent_since = self._paused_since = time.monotonic()
 
     def resume_writing(self) -> None:
         """The socket takes more."""
@@ -177,33 +200,67 @@ class Viewer(asyncio.Protocol):
 
     def _next(self) -> bytes | None:
         if self._owed:
-            data = wire.chunk(b"".join(self._owed))
-            self._owed, self._owed_bytes = None, 0
-            self._release()
-            return data
+            return self._piece(self._owed)
         for place in self._places:
             ring, cursor = place.ring, place.cursor
             if cursor == ring.end:
                 continue
-            if ring.holds(cursor):
-                place.was_lost = False
-                data, place.cursor = ring.read(cursor)
-                metrics.TALLY.frames += place.cursor - cursor
-                return data
-            return self._catch_up(place)
+            if not ring.holds(cursor):
+                self._catch_up(place)
+                return self._piece(self._owed) if self._owed else None
+            place.was_lost = False
+            batch = ring.read(cursor)
+            place.cursor = batch.end
+            metrics.TALLY.frames += batch.end - cursor
+            if batch.is_chunk:
+                return batch.data
+            return self._piece(self._owe((batch.data,)))
         if self._last_words is not None:
             self._end(self._last_words)
         return None
 
-    def _catch_up(self, place: "_Place") -> bytes | None:
+    def _owe(self, frames: Iterable[bytes]) -> deque[bytes]:
+        owed = self._owed = deque() if self._owed is None else self._owed
+        for frame in frames:
+            owed.append(frame)
+            self._owed_bytes += len(frame)
+            if self.account is not None:
+                self.account.hold(frame)
+        return owed
+
+    def _piece(self, owed: deque[bytes]) -> bytes:
+        """The next of what it is owed, as a chunk, up to a comfortable write."""
+        parts: list[memoryview] = []
+        room = PIECE_BYTES
+        while owed and room:
+            frame = owed[0]
+            part = memoryview(frame)[self._taken : self._taken + room]
+            parts.append(part)
+            room -= len(part)
+            self._taken += len(part)
+            if self._taken == len(frame):
+                owed.popleft()
+                self._taken = 0
+                self._owed_bytes -= len(frame)
+                self._settle((frame,))
+        if not owed:
+            self._owed = None
+            self._release()
+        return wire.chunk_of(parts)
+
+    def _settle(self, frames: Iterable[bytes]) -> None:
+        if self.account is not None:
+            self.account.release(frames)
+
+    def _catch_up(self, place: "_Place") -> None:
         """Jumps to the end of a ring, unless it is lost again before it has taken what it was told the last time."""
         if place.was_lost:
             metrics.STUCK.inc()
             self.disconnect()
-            return None
+            return
         metrics.FALLEN_BEHIND.inc()
         place.was_lost, place.cursor = True, place.ring.end
-        return wire.chunk(place.ring.summary())
+        self._owe((place.ring.summary(),))
 
     def _end(self, last_words: bytes) -> None:
         self._close()
@@ -213,7 +270,9 @@ class Viewer(asyncio.Protocol):
 
     def _close(self) -> None:
         self._closed = True
-        self._places, self._owed, self._owed_bytes = (), None, 0
+        owed, self._owed, self._owed_bytes = self._owed, None, 0
+        self._places = ()
+        self._settle(owed or ())
         self._release()
 
     def _release(self) -> None:

@@ -17,23 +17,33 @@ HEAD = Position("m3abcd0000", 1)
 LONG_SECONDS = 3600.0
 
 
-class Slow(Pace):
-    """Lets nothing that can wait go by itself while a test runs."""
+class Even(Pace):
+    """The same interval, however late the loop is; by default nothing that can wait goes while a test runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = LONG_SECONDS) -> None:
         super().__init__()
-        self.interval = LONG_SECONDS
+        self.interval = seconds
 
     def observe(self, late: float) -> None:
         del late
 
 
+class Clock(asyncio.SelectorEventLoop):
+    """A loop whose time is set."""
+
+    now = 100.0
+
+    def time(self) -> float:
+        """What it is said to be."""
+        return self.now
+
+
 class Scene:
     """A feed, and one viewer of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace | None = None) -> None:
         self.feed = Feed(Budget(), self._tell)
-        self.audience = Audience(self.feed.ring, Slow())
+        self.audience = Audience(self.feed.ring, pace or Even())
         viewer, self.socket = opened()
         viewer.follow(self.feed.ring)
         self.audience.viewers.add(viewer)
@@ -47,6 +57,10 @@ class Scene:
         event = parse(compose(kind, json.dumps(payload), 1, HEAD))
         assert event
         assert self.feed.take(event)
+        await self.turn()
+
+    async def turn(self) -> None:
+        """The loop turns."""
         for _ in range(3):
             await asyncio.sleep(0)
 
@@ -71,6 +85,28 @@ async def test_the_first_chunk_leaves_at_once_and_later_ones_wait_for_one_anothe
     await scene.hear("complete", replyId="r")
     assert seen(scene.socket)[2:] == [("chunk", "two three"), ("complete", None)]
     assert scene.socket.writes == writes + 1
+
+
+def test_what_is_late_once_makes_nothing_late_that_follows() -> None:
+    clock = Clock()
+
+    async def late_once() -> None:
+        scene = Scene(Even(1.0))
+        await scene.hear("start", replyId="r")
+        await scene.hear("chunk", content="0", replyId="r", **{"from": 0, "to": 1})
+        await scene.hear("chunk", content="1", replyId="r", **{"from": 1, "to": 2})
+        clock.now = 101.75  # Three quarters of a second late.
+        await scene.hear("chunk", content="2", replyId="r", **{"from": 2, "to": 3})
+        assert seen(scene.socket)[2:] == [("chunk", "12")]
+
+        await scene.hear("chunk", content="3", replyId="r", **{"from": 3, "to": 4})
+        assert len(seen(scene.socket)) == 3
+        clock.now = 102.0
+        await scene.turn()
+        assert seen(scene.socket)[3:] == [("chunk", "3")]
+
+    with asyncio.Runner(loop_factory=lambda: clock) as runner:
+        runner.run(late_once())
 
 
 async def test_merged_chunks_keep_their_place_between_parts() -> None:

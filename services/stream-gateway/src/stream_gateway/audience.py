@@ -29,10 +29,11 @@ class Audience:
 
     def tell(self, urgency: Urgency) -> None:
         """Has everybody told soon what is new; at once, when waiting would cost those who keep up a frame."""
+        now = self._loop.time()
         if self.ring.is_pressing:
+            self._due = now
             self._write()
             return
-        now = self._loop.time()
         due = now if urgency is Urgency.NOW else max(now, self._written + self._pace.interval)
         if self._handle is not None:
             if self._due <= due:
@@ -51,8 +52,9 @@ class Audience:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
-            self._pace.observe(max(0.0, self._loop.time() - self._due))
-        self._written = self._loop.time()
+            self._pace.observe(self._loop.time() - self._due)
+        # By when it was due: else what is late once would make late whatever comes as often as it is written.
+        self._written = self._due
         for viewer in tuple(self.viewers):
             try:
                 viewer.pump()

@@ -1,6 +1,7 @@
 """Builds the gateway from its settings, and runs it. The only module that names a concrete source."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable
 
@@ -58,7 +59,12 @@ async def run(settings: GatewaySettings, listener: socket.socket) -> None:
         watches = Watches(visitors)
         app = edge(settings, visitors, hub, watches, sources, stop.draining.is_set)
         address = f"{listener.getsockname()[0]}:{listener.getsockname()[1]}"
-        server = GatewayServer(app, lambda: log.info("listening", address=address), tls_context)
+
+        def listening() -> None:
+            gc.freeze()  # What is there by now stays: looking through it again and again would hold up everybody.
+            log.info("listening", address=address)
+
+        server = GatewayServer(app, listening, tls_context)
         async with asyncio.TaskGroup() as background:
             working = [background.create_task(reach.probe(connection, sources))]
             if hub:

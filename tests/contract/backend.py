@@ -24,7 +24,7 @@ from session_svc.domain.message import Message, NewMessage, Role
 from session_svc.domain.session import Appended, NewSession, Session
 from session_svc.storage.base import Append, MessageHistory, ReplyBuffer, SessionStore
 
-PATIENCE: Final = 15.0
+PATIENCE: Final = 60.0
 """Seconds that a test waits for what must come."""
 
 _numbers = itertools.count(1)

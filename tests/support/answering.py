@@ -4,14 +4,13 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from ai_chat_client import AiChatError, AsyncClient
+from support.until import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from ai_chat_client.reply import ReplyWriter
-
-WAIT_SECONDS: Final = 20.0
 
 
 class Answering:
@@ -33,7 +32,7 @@ class Answering:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._holds_the_slot.wait(WAIT_SECONDS), "the reply did not begin"
+        assert self._holds_the_slot.wait(PATIENCE_SECONDS), "the reply did not begin"
         if self.error is not None:
             raise self.error
         return self
@@ -49,23 +48,23 @@ class Answering:
         """Says something more."""
         assert self._loop is not None
         assert self._reply is not None
-        asyncio.run_coroutine_threadsafe(self._reply.write(text), self._loop).result(WAIT_SECONDS)
+        asyncio.run_coroutine_threadsafe(self._reply.write(text), self._loop).result(PATIENCE_SECONDS)
 
     def part(self, kind: str, data: Mapping[str, object]) -> None:
         """Adds what is not answer text."""
         assert self._loop is not None
         assert self._reply is not None
-        asyncio.run_coroutine_threadsafe(self._reply.part(kind, data), self._loop).result(WAIT_SECONDS)
+        asyncio.run_coroutine_threadsafe(self._reply.part(kind, data), self._loop).result(PATIENCE_SECONDS)
 
     def fail(self, reason: str) -> None:
         """Ends the reply as FAILED."""
         assert self._loop is not None
         assert self._reply is not None
-        asyncio.run_coroutine_threadsafe(self._reply.fail(reason), self._loop).result(WAIT_SECONDS)
+        asyncio.run_coroutine_threadsafe(self._reply.fail(reason), self._loop).result(PATIENCE_SECONDS)
 
     def wait(self) -> None:
         """Returns once the reply has ended."""
-        self._thread.join(WAIT_SECONDS)
+        self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive(), "the reply did not end"
 
     async def _run(self) -> None:

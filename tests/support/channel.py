@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import redis
+from support.until import PATIENCE_SECONDS
 
 
 class Channel:
@@ -12,7 +13,7 @@ class Channel:
     def __init__(self, client: redis.Redis, pattern: str) -> None:
         self._subscription = client.pubsub()  # type: ignore[no-untyped-call]  # redis-py leaves it so.
         self._subscription.psubscribe(pattern)
-        while (self._subscription.get_message(timeout=5) or {}).get("type") != "psubscribe":
+        while (self._subscription.get_message(timeout=PATIENCE_SECONDS) or {}).get("type") != "psubscribe":
             pass
         self._client = client
 
@@ -21,7 +22,7 @@ class Channel:
         self._client.publish("ai-chat:end", "{}")
         seen: list[dict[str, Any]] = []
         while True:
-            message = self._subscription.get_message(timeout=5)
+            message = self._subscription.get_message(timeout=PATIENCE_SECONDS)
             assert message is not None, "the end mark did not arrive"
             if message["channel"] == "ai-chat:end":
                 return seen

@@ -137,14 +137,14 @@ def _grpc_ready(address: str) -> bool:
             response_deserializer=health_pb2.HealthCheckResponse.FromString,
         )
         try:
-            answer = check(health_pb2.HealthCheckRequest(), timeout=2)
+            answer = check(health_pb2.HealthCheckRequest(), timeout=10)
         except grpc.RpcError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def _http_ready(address: str) -> bool:
-    connection = http.client.HTTPConnection(address, timeout=2)
+    connection = http.client.HTTPConnection(address, timeout=10)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.HTTPStatus.OK

@@ -10,6 +10,7 @@ from typing import Final
 import psutil
 from support.child import STOP_SECONDS, Child
 from support.running import inherited
+from support.until import PATIENCE_SECONDS
 
 ROOT: Final = Path(__file__).parents[2]
 INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
@@ -99,7 +100,7 @@ class Product(Child):
         super().kill()
         assert self.left_behind() == []
 
-    def left_behind(self, timeout: float = 10.0) -> list[psutil.Process]:
+    def left_behind(self, timeout: float = PATIENCE_SECONDS) -> list[psutil.Process]:
         """Those of all its processes that still run after `timeout` seconds."""
         left: list[psutil.Process] = psutil.wait_procs(self._children, timeout=timeout)[1]
         return left

@@ -16,6 +16,7 @@ import h11
 from support.background import Background
 from support.event_stream import EventStream
 from support.ledger import Ledger
+from support.until import PATIENCE_SECONDS
 
 _READ_BYTES: Final = 1 << 16
 _SILENCE_SECONDS: Final = 45.0
@@ -114,7 +115,7 @@ class ResumingViewer(Background):
 async def _get(address: str, target: str, headers: dict[str, str]) -> AsyncIterator[h11.Response | bytes | bytearray]:
     """The answer's head, then its body as it comes. Raises OSError, TimeoutError or RemoteProtocolError."""
     host, _, port = address.rpartition(":")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         reader, writer = await asyncio.open_connection(host, int(port))
     try:
         connection = h11.Connection(h11.CLIENT)

@@ -155,7 +155,7 @@ class People:
         """What they see the page with."""
         context = ssl.create_default_context(cafile=str(self.authority))
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.team.page, verify=context, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.team.page, verify=context, headers=headers, timeout=60)
 
 
 def refused(client: Client) -> bool:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from support.running import Running
+from support.until import PATIENCE_SECONDS
 
-WAIT_SECONDS: Final = 30.0
 LAST_CHARACTERS: Final = 4000
 ROWS, COLUMNS = 40, 120
 CONTROL_C, CONTROL_D, ENTER = "\x03", "\x04", "\r"
@@ -96,7 +96,7 @@ class Terminal(Running):
         assert self._master is not None, "hung up"
         os.write(self._master, text.encode())
 
-    def wait_for(self, text: str, *, timeout: float = WAIT_SECONDS, times: int = 1) -> str:
+    def wait_for(self, text: str, *, timeout: float = PATIENCE_SECONDS, times: int = 1) -> str:
         """Returns the screen once it shows `text` that many times; AssertionError when the program ends before."""
         deadline = time.monotonic() + timeout
         while (screen := self.screen).count(text) < times:
@@ -110,7 +110,7 @@ class Terminal(Running):
         """Closes the terminal, as closing its window does: its programs get SIGHUP, and cannot write any more."""
         assert self._master is not None, "hung up already"
         self._closing.set()
-        self._reader.join(5)
+        self._reader.join(PATIENCE_SECONDS)
         os.close(self._master)
         self._master = None
 

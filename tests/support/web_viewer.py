@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import httpx
 from support.event_stream import EventStream
-
-DEADLINE_SECONDS: Final = 20.0
+from support.until import PATIENCE_SECONDS
 
 
 class WebViewer:
@@ -32,7 +31,7 @@ class WebViewer:
         if "token" in parameters:
             self._headers["authorization"] = f"Bearer {parameters.pop('token')}"
         self._parameters = parameters | ({"session": session} if session is not None else {})
-        self._client = httpx.AsyncClient(timeout=httpx.Timeout(DEADLINE_SECONDS, read=None))
+        self._client = httpx.AsyncClient(timeout=httpx.Timeout(PATIENCE_SECONDS, read=None))
         self._reading: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
 
@@ -80,7 +79,7 @@ class WebViewer:
         """The types of the events that came."""
         return [event["type"] for event in self.events]
 
-    async def until(self, condition: Callable[[], object], what: str, seconds: float | None = DEADLINE_SECONDS) -> None:
+    async def until(self, condition: Callable[[], object], what: str, seconds: float | None = PATIENCE_SECONDS) -> None:
         """Returns once `condition()` holds; AssertionError after `seconds`, None: never."""
         try:
             async with asyncio.timeout(seconds), self._news:

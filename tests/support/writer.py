@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from ai_chat_client import ROLE_USER, AiChatError, Client, Message
+from support.until import PATIENCE_SECONDS
 
-DEADLINE_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = 0.02
 
 
@@ -32,7 +32,7 @@ class Writer:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(2 * DEADLINE_SECONDS)
+        self._thread.join(2 * PATIENCE_SECONDS)
         self._client.close()
         if self._failure is not None and exc is None:
             raise self._failure
@@ -40,11 +40,11 @@ class Writer:
     def wait_for_progress(self) -> None:
         """Returns once messages are acknowledged that were not yet sent when this was called."""
         target = len(self.acknowledged) + 2
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while len(self.acknowledged) < target:
             if self._failure is not None:
                 raise self._failure
-            assert time.monotonic() < deadline, f"nothing was acknowledged for {DEADLINE_SECONDS:.0f} s"
+            assert time.monotonic() < deadline, f"nothing was acknowledged for {PATIENCE_SECONDS:.0f} s"
             time.sleep(PAUSE_SECONDS)
 
     def _run(self) -> None:
@@ -58,7 +58,7 @@ class Writer:
 
     def _append(self, content: str) -> None:
         request_id = uuid.uuid4().hex  # The same for every attempt: an attempt whose answer was lost counts once.
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 message = Message(role=ROLE_USER, content=content)

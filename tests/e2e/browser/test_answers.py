@@ -46,7 +46,6 @@ def test_who_comes_in_the_middle_of_a_reply_sees_all_of_it(world: World, visit: 
     expect(page.locator(".draft")).to_have_count(0)
 
 
-@pytest.mark.timeout(120)
 def test_a_gateway_killed_in_mid_reply_costs_no_character_and_doubles_none(world: World, visit: Opener) -> None:
     world.say("mid-reply", "count")
     page = visit(world.link("mid-reply"))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from ai_chat_client import ROLE_ASSISTANT, Message
 from playwright.sync_api import Page, expect
 from support import chat_ai
@@ -134,7 +133,6 @@ def test_a_list_that_changed_behind_our_back_is_shown_as_it_is_now(world: World,
     expect(page.locator("#messages .prose")).to_have_text(["the new beginning"])
 
 
-@pytest.mark.timeout(90)
 def test_after_the_gateway_restarts_nothing_is_missing_and_nothing_doubled(world: World, visit: Opener) -> None:
     world.say("restart", *(f"message {number}" for number in range(1, 4)))
     page = visit(world.link("restart"))
@@ -156,7 +154,6 @@ def test_after_the_gateway_restarts_nothing_is_missing_and_nothing_doubled(world
     assert page.evaluate("window.isTheSamePage")
 
 
-@pytest.mark.timeout(90)
 def test_a_page_opened_while_the_store_is_away_fills_when_it_is_back(world: World, visit: Opener) -> None:
     world.say("waiting", "still here")
     world.svc.kill()

@@ -36,7 +36,7 @@ def _cli(home: Path, stack: Stack, *arguments: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=True,
     )
     return done.stdout

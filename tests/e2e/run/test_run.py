@@ -34,7 +34,7 @@ def _cli(home: Path, product: Product, *arguments: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=True,
     )
     return done.stdout
@@ -54,7 +54,7 @@ def test_the_announced_command_starts_a_chat(product: Product, tmp_path: Path) -
         with httpx.Client() as browser:
             until(lambda: "Hello from a terminal" in browser.get(page).text)
         terminal.type(CONTROL_D)
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(60) == 0
 
 
 def test_what_the_page_copies_reaches_the_same_service(product: Product) -> None:
@@ -116,9 +116,9 @@ def test_control_c_in_the_terminal_of_make_run_ends_all_in_order(tmp_path: Path)
         assert len(family) >= 3
         terminal.type(CONTROL_C)
         screen = terminal.wait_for("stopped")
-        assert terminal.process.wait(20) in (0, 130, -signal.SIGINT)
+        assert terminal.process.wait(60) in (0, 130, -signal.SIGINT)
         assert "Traceback" not in screen
-        assert psutil.wait_procs(family, timeout=10)[1] == []
+        assert psutil.wait_procs(family, timeout=60)[1] == []
 
 
 def test_a_run_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_run_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
         terminal.wait_for("Ctrl-C stops all.", timeout=60)
         family = psutil.Process(terminal.process.pid).children(recursive=True)
         terminal.hang_up()
-        assert psutil.wait_procs(family, timeout=20)[1] == []
+        assert psutil.wait_procs(family, timeout=60)[1] == []
 
 
 def test_sigterm_ends_all_and_the_next_run_has_the_data(tmp_path: Path) -> None:

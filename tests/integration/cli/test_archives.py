@@ -143,12 +143,12 @@ def _export(anna: Person, client: Client, name: str) -> str:
 def test_on_a_terminal_long_work_shows_how_far_it_is(anna: Person, client: Client, name: str) -> None:
     client.append_messages(name, [Message(role=ROLE_USER, content="x") for _ in range(1000)])
     with anna.terminal("export", name, "-o", "x.jsonl") as terminal:
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait(60) == 0
         screen = terminal.wait_for("1000 messages in x.jsonl")
     assert re.search(rf"exporting {name} .*0/1000", screen)
     assert "1000/1000" in screen
     with anna.terminal("import", "x.jsonl", "--as", f"{name}-copy") as terminal:
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait(60) == 0
         screen = terminal.wait_for(f"{name}-copy: 1000 messages imported")
     assert re.search(rf"importing {name}-copy .*0/1000", screen)
     assert "1000/1000" in screen
@@ -157,11 +157,11 @@ def test_on_a_terminal_long_work_shows_how_far_it_is(anna: Person, client: Clien
 def test_a_bar_never_runs_into_the_data(anna: Person, client: Client, name: str) -> None:
     make(client, name)
     with anna.terminal("export", name) as terminal:
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait(60) == 0
         screen = terminal.wait_for('"role":"assistant"')
     assert "exporting" not in screen
     command = " ".join([*COMMAND, "export", name])
     with Terminal(["sh", "-c", f"{command} > x.jsonl"], environment=anna.variables, directory=anna.folder) as terminal:
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait(60) == 0
         terminal.wait_for(f"exporting {name}")
     assert (anna.folder / "x.jsonl").read_text() == anna.ok("export", name)

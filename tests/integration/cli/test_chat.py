@@ -63,7 +63,7 @@ def test_two_terminals_in_one_session_see_each_others_messages_as_they_come(
             assert "anna" not in hers.screen
             for terminal in (hers, his):
                 terminal.type(CONTROL_D)
-                assert terminal.process.wait(20) == 0
+                assert terminal.process.wait(60) == 0
     assert contents(client, name) == ["hello from her", "and from him: wörld 🎉", "goodbye"]
 
 
@@ -110,7 +110,7 @@ def test_control_c_empties_the_line_and_then_leaves_with_130(anna: Person, clien
         terminal.type(f"yes{ENTER}")
         until_stored(client, name, ["yes"])
         terminal.type(CONTROL_C)
-        assert terminal.process.wait(20) == 130
+        assert terminal.process.wait(60) == 130
         assert "Traceback" not in terminal.screen
 
 
@@ -118,7 +118,7 @@ def test_a_chat_that_is_told_to_end_leaves_the_terminal_as_it_was(anna: Person, 
     with anna.terminal("-s", name) as terminal:
         terminal.wait_for(PROMPT)
         terminal.process.terminate()
-        assert terminal.process.wait(20) == 128 + signal.SIGTERM
+        assert terminal.process.wait(60) == 128 + signal.SIGTERM
         assert "Traceback" not in terminal.screen
 
 
@@ -143,7 +143,7 @@ def test_the_session_used_last_is_resumed(anna: Person, name: str) -> None:
         enter(terminal, "remember me")
         terminal.type(CONTROL_D)
         terminal.wait_for(f"ai-chat -s {name}")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(60) == 0
     with anna.terminal("-c") as terminal:
         terminal.wait_for(f"{name} · remember me · 1 message")
 
@@ -186,7 +186,7 @@ def test_commands_begin_with_a_slash(anna: Person, client: Client, name: str) ->
         enter(terminal, "/new")
         enter(terminal, "in a new one")
         enter(terminal, "/quit")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(60) == 0
     (new,) = [session for session in client.sessions(query="session-") if session.preview == "in a new one"]
     assert new.owner == "anna"
     assert client.get_session(name).title == "My title"
@@ -263,6 +263,6 @@ def test_a_server_that_is_not_there_is_one_line_and_exit_5(anna: Person) -> None
     anna.environment["AI_CHAT_SERVER"] = "127.0.0.1:1"
     with anna.terminal("-s", "x") as terminal:
         terminal.wait_for("error: no answer from 127.0.0.1:1")
-        assert terminal.process.wait(20) == 5
+        assert terminal.process.wait(60) == 5
         assert "Traceback" not in terminal.screen
         assert terminal.screen.strip().count("\n") == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ai_chat_client import Client
+from support.until import STALL_SECONDS
 
 from .conftest import COMMAND, Person
 
@@ -69,11 +70,11 @@ def test_clear_and_delete_ask_on_a_terminal(anna: Person, name: str) -> None:
         terminal.wait_for("Delete the session with 1 messages")
         terminal.type("n\r")
         terminal.wait_for("left as it is")
-        assert terminal.process.wait(10) == 1
+        assert terminal.process.wait(60) == 1
     with anna.terminal("clear", name) as terminal:
         terminal.wait_for("Remove 1 messages")
         terminal.type("y\r")
-        assert terminal.process.wait(10) == 0
+        assert terminal.process.wait(60) == 0
     assert lines(anna.ok("show", name, "--json")) == []
 
 
@@ -84,7 +85,7 @@ def test_what_was_agreed_to_is_what_is_deleted(anna: Person, client: Client, nam
         anna.ok("send", name, "two, written meanwhile")
         terminal.type("y\r")
         terminal.wait_for("error: ")
-        assert terminal.process.wait(10) == 4
+        assert terminal.process.wait(60) == 4
     assert client.get_session(name).message_count == 2
 
 
@@ -156,7 +157,7 @@ def test_tail_prints_what_is_written_until_the_session_is_deleted(anna: Person, 
     client.delete_session(name)
     assert tail.stdout.read() == ""
     tail.stdout.close()
-    assert tail.wait(10) == 0
+    assert tail.wait(60) == 0
 
 
 def test_tail_ends_with_130_on_control_c(anna: Person, name: str) -> None:
@@ -164,7 +165,7 @@ def test_tail_ends_with_130_on_control_c(anna: Person, name: str) -> None:
     with anna.terminal("tail", name) as terminal:
         terminal.wait_for("one")
         terminal.type("\x03")
-        assert terminal.process.wait(10) == 130
+        assert terminal.process.wait(60) == 130
         assert "Traceback" not in terminal.screen
 
 
@@ -184,7 +185,7 @@ def test_a_reader_that_goes_away_is_no_failure_worth_a_word(anna: Person, name: 
     shown.stdout.close()
     assert shown.stderr.read() == b""
     shown.stderr.close()
-    assert shown.wait(10) == 1
+    assert shown.wait(60) == 1
 
 
 def test_sessions_created_get_the_ttl_of_the_settings(anna: Person, client: Client, name: str) -> None:
@@ -245,7 +246,7 @@ def test_completion_is_silent_and_quick_when_the_server_is_away(anna: Person) ->
     words = {"_AI_CHAT_COMPLETE": "complete_bash", "COMP_CWORD": "2", "COMP_WORDS": "ai-chat show x"}
     ran = anna.run(**words, AI_CHAT_SERVER="127.0.0.1:1")
     assert (ran.code, ran.out.strip(), ran.err) == (0, "", "")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 5 + STALL_SECONDS
 
 
 def test_output_that_the_terminal_cannot_show_does_not_end_the_program(anna: Person, name: str) -> None:

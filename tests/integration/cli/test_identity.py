@@ -83,7 +83,7 @@ def test_a_token_is_asked_for_without_showing_it_and_kept(ada: Person, guarded: 
         terminal.wait_for("Token:")
         terminal.type(f"{secret}{ENTER}")
         terminal.wait_for(f"logged in at {guarded.address}; the context team is in use now")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(60) == 0
         assert secret not in terminal.screen
     assert config(ada).stat().st_mode & 0o777 == 0o600
     ada.ok("send", name, "hello")

@@ -136,7 +136,7 @@ def test_control_c_stops_the_reply_to_ones_own_message_and_then_leaves(
     until(lambda: messages(client, name)[-1].content == "a draft, finished", what="the draft as it was")
     assert messages(client, name)[1].status == MESSAGE_STATUS_INTERRUPTED
     chat.type(CONTROL_C)
-    assert chat.process.wait(20) == 130
+    assert chat.process.wait(60) == 130
 
 
 def test_control_c_only_leaves_a_reply_to_another(svc: Service, client: Client, name: str, chat: Terminal) -> None:
@@ -145,7 +145,7 @@ def test_control_c_only_leaves_a_reply_to_another(svc: Service, client: Client, 
         answer.write("To-Carol")
         chat.wait_for("To-Carol")
         chat.type(CONTROL_C)
-        assert chat.process.wait(20) == 130
+        assert chat.process.wait(60) == 130
         answer.write(" alone")
     assert messages(client, name)[-1].content == "To-Carol alone"
     assert messages(client, name)[-1].status == MESSAGE_STATUS_COMPLETE
@@ -161,7 +161,7 @@ def test_control_c_stops_the_answer_to_a_pipe(anna: Person, svc: Service, client
             terminal.wait_for("So")
             terminal.type(CONTROL_C)
             answer.wait()
-        assert terminal.process.wait(20) != 0
+        assert terminal.process.wait(60) != 0
     assert messages(client, name)[-1].status == MESSAGE_STATUS_INTERRUPTED
 
 

@@ -142,7 +142,7 @@ async def test_a_reply_that_nobody_saw_begin_is_ones_own_only_if_it_began_after_
             """Reads what happened since, as a watch does that was away; returns the reply that is one's own."""
             nonlocal position
             watch = client.watch_session(name, after_position=position)
-            async with asyncio.timeout(20), contextlib.aclosing(watch) as events:
+            async with asyncio.timeout(60), contextlib.aclosing(watch) as events:
                 async for event in events:
                     await conversation.exchange.take(event)
                     position = event.position

@@ -146,7 +146,7 @@ async def test_a_session_that_was_replaced_while_the_watch_was_cut_off_is_told_a
 
 
 async def test_what_happens_to_a_session_is_told_as_it_happens(client: Client, watcher: AsyncClient, name: str) -> None:
-    async with asyncio.timeout(30), aclosing(watcher.watch_session(name)) as events:
+    async with asyncio.timeout(60), aclosing(watcher.watch_session(name)) as events:
 
         async def told(kind: str) -> api.WatchSessionResponse:
             while (event := await anext(events)).WhichOneof("event") != kind:

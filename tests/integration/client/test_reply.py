@@ -15,6 +15,7 @@ from ai_chat_client import (
     Message,
 )
 from ai_chat_client.errors import ConflictError, NotFoundError, ReplyLost, ReplyStopped
+from support.until import STALL_SECONDS
 
 from .conftest import Stack
 
@@ -94,7 +95,8 @@ async def test_its_writer_hears_at_once_that_a_reply_was_ended_by_others(
     client: AsyncClient, name: str, end: Callable[[AsyncClient, str], Awaitable[None]], kind: type[Exception]
 ) -> None:
     async def write() -> None:
-        async with asyncio.timeout(5), client.reply(name, messages=QUESTION) as reply:
+        reply = client.reply(name, messages=QUESTION, lease=timedelta(seconds=60))
+        async with asyncio.timeout(STALL_SECONDS), reply:
             await reply.write("so far")
             await end(client, name)
             await asyncio.Event().wait()
@@ -104,7 +106,7 @@ async def test_its_writer_hears_at_once_that_a_reply_was_ended_by_others(
 
 
 async def test_silence_longer_than_the_lease_does_not_end_a_reply(client: AsyncClient, name: str) -> None:
-    async with client.reply(name, messages=QUESTION, lease=timedelta(seconds=1)) as reply:
+    async with client.reply(name, messages=QUESTION, lease=timedelta(seconds=2)) as reply:
         await reply.write("a ")
         await asyncio.sleep(3)  # The silence itself is what is tested.
         await reply.write("b")

@@ -32,7 +32,7 @@ class Site:
 
     def browser(self) -> httpx.Client:
         """A client at CLIENT."""
-        return httpx.Client(transport=httpx.HTTPTransport(verify=self.tls, local_address=CLIENT), timeout=30)
+        return httpx.Client(transport=httpx.HTTPTransport(verify=self.tls, local_address=CLIENT), timeout=60)
 
 
 def _nginx(proxy: Proxy, svc: Service, web: Service) -> dict[str, str]:

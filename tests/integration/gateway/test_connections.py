@@ -52,7 +52,7 @@ async def exchange(port: int, *pieces: bytes) -> bytes:
     """Sends the pieces, and returns everything until the server closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionError):
                 for piece in pieces:
                     writer.write(piece)
@@ -97,7 +97,7 @@ async def test_a_head_that_comes_drop_by_drop_has_no_more_time_than_any(monkeypa
                     await asyncio.sleep(0.05)
 
         dripping = asyncio.create_task(drip())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             said = b""
             with contextlib.suppress(ConnectionError):
                 said = await reader.read()

@@ -32,7 +32,7 @@ def request(
     address: str, method: str, path: str, body: str | None = None, **headers: str
 ) -> tuple[int, http.client.HTTPMessage, str]:
     """One request with exactly these headers; names with underscores for dashes."""
-    connection = http.client.HTTPConnection(address, timeout=10)
+    connection = http.client.HTTPConnection(address, timeout=60)
     try:
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
@@ -271,19 +271,19 @@ def test_bad_settings_are_told_all_at_once(in_memory: Deployment) -> None:
         GATEWAY_HOSTS="https://chat.example.com",
         until="spawned",
     ) as service:
-        assert service.process.wait(20) == 2
+        assert service.process.wait(60) == 2
         for variable in ("GATEWAY_LISTEN", "PUBLIC_URL", "TRUSTED_PROXIES", "GATEWAY_HOSTS"):
             assert f"bad setting: {variable}" in service.log
 
 
 def test_it_does_not_start_open_to_everybody(in_memory: Deployment) -> None:
     with gateway(in_memory.session_svc.address, GATEWAY_LISTEN="0.0.0.0:0", until="spawned") as service:
-        assert service.process.wait(20) == 2
+        assert service.process.wait(60) == 2
         assert "ALLOW_ANONYMOUS" in service.log
 
 
 def test_a_taken_port_is_a_clear_error(in_memory: Deployment) -> None:
     with gateway(in_memory.session_svc.address, GATEWAY_LISTEN=in_memory.address, until="spawned") as service:
-        assert service.process.wait(20) != 0
+        assert service.process.wait(60) != 0
         assert "GATEWAY_LISTEN" in service.log
         assert "Traceback" not in service.log

@@ -115,7 +115,7 @@ def test_no_input_to_any_route_is_answered_with_a_defect(
     secured: Secured, operations: list[tuple[str, str]], process: psutil.Process, signed_in: bool
 ) -> None:
     token = {"authorization": f"Bearer {secured.root}"} if signed_in else {}
-    with httpx.Client(base_url=secured.base, headers={"origin": secured.base, **token}, timeout=30) as client:
+    with httpx.Client(base_url=secured.base, headers={"origin": secured.base, **token}, timeout=60) as client:
         for method, path in operations:
             trial(client, method, path)()
         assert client.get("/readyz").status_code == 200
@@ -130,7 +130,7 @@ def test_no_method_is_answered_with_a_defect(secured: Secured, operations: list[
     host, _, port = secured.gateway.address.rpartition(":")
     for path in {path for _, path in operations}:
         request = f"{method} {path} HTTP/1.1\r\nHost: {secured.gateway.address}\r\nConnection: close\r\n\r\n"
-        with socket.create_connection((host, int(port)), timeout=20) as connection:
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
             connection.sendall(request.encode())
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         assert answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 3", b"HTTP/1.1 4")), (path, answer[:200])

@@ -39,14 +39,14 @@ def test_a_certificate_that_cannot_be_used_is_a_clear_error(in_memory: Deploymen
     with gateway(
         in_memory.session_svc.address, TLS_CERT=str(authority.cert), TLS_KEY=str(authority.key), until="spawned"
     ) as web:
-        assert web.process.wait(30) == 2
+        assert web.process.wait(60) == 2
         assert "bad setting: TLS_CERT, TLS_KEY" in web.log
         assert "Traceback" not in web.log
 
 
 def test_where_there_are_tokens_it_says_that_it_needs_one_of_its_own(in_memory: Deployment, tmp_path: Path) -> None:
     with gateway(in_memory.session_svc.address, AUTH_TOKENS_FILE=str(tmp_path / "tokens.json"), until="spawned") as web:
-        assert web.process.wait(30) == 2
+        assert web.process.wait(60) == 2
         assert "GATEWAY_TOKEN" in web.log
         assert "session-svc token create gateway --scope read" in web.log
 

@@ -38,7 +38,7 @@ async def test_metrics_count_viewers_events_and_requests(in_memory: Deployment, 
             await viewer.until_contents("hello")
             await client.get(f"http://{web.address}/api/sessions/{name}")
             lines: list[str] = []
-            async with asyncio.timeout(30):  # What is frequent is told once a second.
+            async with asyncio.timeout(60):  # What is frequent is told once a second.
                 while 'gateway_events_received_total{type="message"} 1.0' not in lines:
                     lines = (await client.get(f"http://{metrics}/metrics")).text.splitlines()
 

@@ -99,7 +99,6 @@ CHUNKS = st.lists(
 )
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("following", ["on_redis", "in_memory"])
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(chunks=CHUNKS, seed=st.integers(0, 2**32))
@@ -168,7 +167,7 @@ def until_complete(channel: redis.client.PubSub) -> list[dict[str, Any]]:
     """What is published until the reply is over."""
     seen: list[dict[str, Any]] = []
     while not seen or '"type":"complete"' not in str(seen[-1]["data"]):
-        message = channel.get_message(timeout=30)
+        message = channel.get_message(timeout=60)
         assert message is not None, "the end of the reply was not published"
         seen.append(message)
     return seen

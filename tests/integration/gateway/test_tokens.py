@@ -206,7 +206,7 @@ def test_a_token_serves_no_other_request_of_its_connection(secured: Secured) -> 
     with_token = f"GET /api/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secured.root}\r\n\r\n"
     without = "GET /api/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     host, _, port = secured.gateway.address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall((with_token + without).encode())
         answers = b"".join(iter(lambda: connection.recv(65536), b""))
 

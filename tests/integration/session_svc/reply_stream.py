@@ -10,7 +10,7 @@ from aichat.session.v1 import session_service_pb2 as api
 from aichat.session.v1.session_service_pb2_grpc import SessionServiceStub
 from google.protobuf.duration_pb2 import Duration
 
-SECONDS = 30
+SECONDS = 60
 
 
 def start(session: str, reply_id: str = "r", *, lease: int = 5, **fields: Any) -> api.StreamReplyRequest:  # noqa: ANN401 - passed on, and checked there.

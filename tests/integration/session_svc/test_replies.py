@@ -10,7 +10,7 @@ from aichat.session.v1.session_service_pb2_grpc import SessionServiceStub
 from google.protobuf.duration_pb2 import Duration
 from integration.session_svc.failures import fails
 from integration.session_svc.reply_stream import RENEW, delta, finish, part, start, writing
-from support.until import until
+from support.until import STALL_SECONDS, until
 
 MIB = 1024 * 1024
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -97,7 +97,7 @@ def test_the_slot_is_one(stub: SessionServiceStub, name: str) -> None:
 def test_whoever_asks_stops_a_reply_and_its_writer_hears_of_it_within_a_second(
     stub: SessionServiceStub, name: str
 ) -> None:
-    with writing(stub, start(name, messages=[QUESTION])) as stream:
+    with writing(stub, start(name, messages=[QUESTION], lease=60)) as stream:
         stream.started()
         stream.send(delta("half"))
         until_said(stub, name, "half")
@@ -109,7 +109,7 @@ def test_whoever_asks_stops_a_reply_and_its_writer_hears_of_it_within_a_second(
         assert (kept.id, kept.content, kept.status) == ("r", "half", pb.MESSAGE_STATUS_INTERRUPTED)
         with fails() as failure:
             stream.finished()
-        assert time.monotonic() - stopped < 1
+        assert time.monotonic() - stopped < 1 + STALL_SECONDS
         assert (failure.status, failure.reason) == (ABORTED, "REPLY_STOPPED")
     assert log(stub, name)[-1] == kept
 
@@ -134,7 +134,7 @@ def test_there_must_be_a_reply_to_stop(stub: SessionServiceStub, name: str) -> N
 def test_the_writer_hears_within_a_second_that_its_session_lost_its_messages(
     stub: SessionServiceStub, name: str, how: str
 ) -> None:
-    with writing(stub, start(name, messages=[QUESTION])) as stream:
+    with writing(stub, start(name, messages=[QUESTION], lease=60)) as stream:
         stream.started()
         stream.send(delta("half"))
         until_said(stub, name, "half")
@@ -148,7 +148,7 @@ def test_the_writer_hears_within_a_second_that_its_session_lost_its_messages(
                 stub.DeleteSession(api.DeleteSessionRequest(name=name))
         with fails() as failure:
             stream.finished()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 1 + STALL_SECONDS
         assert (failure.status, failure.reason) == (ABORTED, "REPLY_LOST")
 
 
@@ -182,16 +182,16 @@ def test_a_stream_that_closes_without_an_end_leaves_the_reply_to_its_lease(stub:
     assert (failure.status, failure.reason) == (INVALID, "INVALID_FIELD")
     assert text_of(snapshot(stub, name).reply) == "half"
     began = time.monotonic()
-    until(lambda: len(log(stub, name)) == 2, timeout=2, what="the end of the lease")
-    assert time.monotonic() - began < 2
+    until(lambda: len(log(stub, name)) == 2, what="the end of the lease")
+    assert time.monotonic() - began < 2 + STALL_SECONDS
     message = log(stub, name)[-1]
     assert (message.content, message.status) == ("half", pb.MESSAGE_STATUS_INTERRUPTED)
 
 
 def test_a_silent_writer_loses_its_reply_and_a_renewing_one_keeps_it(stub: SessionServiceStub, name: str) -> None:
-    with writing(stub, start(name, messages=[QUESTION], lease=1)) as stream:
+    with writing(stub, start(name, messages=[QUESTION], lease=2)) as stream:
         stream.started()
-        for _ in range(4):
+        for _ in range(5):
             time.sleep(0.5)  # What is tested is that time passes.
             stream.send(RENEW)
         assert snapshot(stub, name).HasField("reply")
@@ -333,7 +333,7 @@ def test_a_stream_without_a_first_frame_is_ended(stub: SessionServiceStub) -> No
     with writing(stub, None) as stream, fails() as failure:
         stream.started()
     assert (failure.reason, failure.violations[0][0]) == ("INVALID_FIELD", "start")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 10 + STALL_SECONDS
 
 
 def test_without_a_lease_it_is_the_default_and_ids_are_made_up(stub: SessionServiceStub, name: str) -> None:

@@ -14,9 +14,10 @@ from aichat.session.v1.session_service_pb2_grpc import SessionServiceStub
 from google.protobuf.duration_pb2 import Duration
 from integration.session_svc.failures import fails
 from integration.session_svc.reply_stream import SECONDS, delta, finish, part, start, writing
+from session_svc.application.replies import WRITE_INTERVAL_SECONDS
 from support.processes import Service, session_svc
 from support.redis_server import RedisServer
-from support.until import until
+from support.until import STALL_SECONDS, until
 
 QUESTION = pb.Message(role=pb.ROLE_USER, content="why?")
 
@@ -75,7 +76,7 @@ class Viewer:
 
     def stop(self) -> None:
         self._call.cancel()
-        self._thread.join(10)
+        self._thread.join(60)
         if self.failure is not None:
             raise self.failure
 
@@ -168,8 +169,8 @@ def test_a_writer_killed_for_good_is_missed_by_the_replica_that_is_left_once_and
             until(lambda: viewer.text == "half of the", what="the text is seen")
             last_frame = time.monotonic()
             replicas[0].kill()
-            until(lambda: viewer.ends, timeout=lease + 1.5, what="the end is seen")
-            assert time.monotonic() - last_frame < lease + 1
+            until(lambda: viewer.ends, what="the end is seen")
+            assert time.monotonic() - last_frame < lease + 1 + STALL_SECONDS
             assert (viewer.messages[-1].content, viewer.messages[-1].status) == (
                 "half of the",
                 pb.MESSAGE_STATUS_INTERRUPTED,
@@ -184,7 +185,8 @@ def test_a_writer_killed_for_good_is_missed_by_the_replica_that_is_left_once_and
 def test_a_stop_at_one_replica_is_heard_by_the_writer_at_another_within_a_second(
     replicas: tuple[Service, Service], name: str
 ) -> None:
-    with stub_of(replicas[0]) as one, stub_of(replicas[1]) as two, writing(one, start(name, messages=[QUESTION])) as w:
+    first = start(name, messages=[QUESTION], lease=60)
+    with stub_of(replicas[0]) as one, stub_of(replicas[1]) as two, writing(one, first) as w:
         w.started()
         w.send(delta("half"))
         until(lambda: in_progress(two, name) == "half", what="the text is stored")
@@ -192,7 +194,7 @@ def test_a_stop_at_one_replica_is_heard_by_the_writer_at_another_within_a_second
         assert two.StopReply(api.StopReplyRequest(session=name)).message.content == "half"
         with fails() as failure:
             w.finished()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 1 + STALL_SECONDS
         assert failure.reason == "REPLY_STOPPED"
 
 
@@ -251,11 +253,11 @@ def test_an_abandoned_reply_gets_a_lease_again_when_redis_comes_back_and_is_then
         until(lambda: in_progress(one, name) == "half", what="the text is stored")
         server.kill()
         time.sleep(2.5)  # Longer than the lease, through no fault of the writer's.
+        back = time.monotonic()
         server.start()
         until(lambda: answers(one, name), what="the store is back")
-        regained = time.monotonic()
-        until(lambda: len(stored(one, name)) == 2, timeout=5, what="the reply is ended")
-        assert time.monotonic() - regained > 0.5
+        until(lambda: len(stored(one, name)) == 2, what="the reply is ended")
+        assert time.monotonic() - back > 2
         assert stored(one, name)[-1].status == pb.MESSAGE_STATUS_INTERRUPTED
 
 
@@ -263,12 +265,12 @@ def test_a_session_lives_while_a_reply_is_written_for_longer_than_its_ttl(
     replicas: tuple[Service, Service], name: str
 ) -> None:
     with stub_of(replicas[0]) as stub:
-        stub.CreateSession(api.CreateSessionRequest(name=name, ttl=Duration(seconds=1)))
+        stub.CreateSession(api.CreateSessionRequest(name=name, ttl=Duration(seconds=2)))
         with writing(stub, start(name, messages=[QUESTION])) as stream:
             stream.started()
             for word in ("one ", "two ", "three"):
                 stream.send(delta(word))
-                time.sleep(0.8)  # What is tested is that time passes.
+                time.sleep(1)  # What is tested is that time passes.
             stream.send(finish())
             stream.finished()
         assert stored(stub, name)[-1].content == "one two three"
@@ -278,7 +280,7 @@ def test_a_session_lives_while_a_reply_is_written_for_longer_than_its_ttl(
             listed = stub.ListSessions(api.ListSessionsRequest()).sessions
             return name not in {session.name for session in listed}
 
-        until(is_gone, timeout=4, what="the session has expired")
+        until(is_gone, what="the session has expired")
 
 
 def test_a_burst_of_deltas_costs_few_round_trips_and_the_first_leaves_at_once(
@@ -293,12 +295,14 @@ def test_a_burst_of_deltas_costs_few_round_trips_and_the_first_leaves_at_once(
         with viewing(two, name) as viewer, writing(one, start(name, messages=[QUESTION])) as stream:
             stream.started()
             stream.send(delta("first "))
-            until(lambda: viewer.text == "first ", timeout=2, what="the first delta is seen alone")
+            until(lambda: viewer.text == "first ", what="the first delta is seen alone")
             store.config_resetstat()
             words = [f"{number} " for number in range(2000)]
+            began = time.monotonic()
             stream.send(*map(delta, words), finish())
             stream.finished()
+            seconds = time.monotonic() - began
             scripts = store.info("commandstats")["cmdstat_evalsha"]["calls"]
             until(lambda: viewer.ends == ["r"], what="the end is seen")
         assert viewer.text == "first " + "".join(words)
-        assert scripts <= 200
+        assert scripts <= 100 + seconds / WRITE_INTERVAL_SECONDS

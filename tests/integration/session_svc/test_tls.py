@@ -60,7 +60,7 @@ def served_name(address: str, authority: Authority) -> str:
     context = ssl.create_default_context(cafile=authority.ca)
     context.set_alpn_protocols(["h2"])
     with (
-        socket.create_connection((host, int(port)), timeout=20) as raw,
+        socket.create_connection((host, int(port)), timeout=60) as raw,
         context.wrap_socket(raw, server_hostname="localhost") as connection,
     ):
         certificate = connection.getpeercert(binary_form=True)
@@ -110,7 +110,7 @@ def test_without_tls_nobody_is_answered_and_another_authority_is_not_trusted(tmp
     with serving(authority) as service:
         for channel in (grpc.insecure_channel(service.address), channel_to(service, stranger)):
             with channel, pytest.raises(grpc.RpcError) as caught:
-                SessionServiceStub(channel).AppendMessages(say("hello"), timeout=20)
+                SessionServiceStub(channel).AppendMessages(say("hello"), timeout=60)
             assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
         with channel_to(service, authority) as channel, fails() as failure:
             SessionServiceStub(channel).GetSession(api.GetSessionRequest(name="none"), timeout=60)

@@ -2,12 +2,10 @@
 
 import asyncio
 
-import pytest
 from session_svc.bus.redis import RedisStreamBus
 from support.redis_server import RedisServer
 
 
-@pytest.mark.timeout(60)
 async def test_a_bus_closed_at_any_moment_of_its_connecting_closes(server: RedisServer) -> None:
     for tenth in range(300):
         async with RedisStreamBus(server.url):

@@ -15,7 +15,7 @@ DONE = "data: [DONE]\n\n"
 async def answer(url: str, *, stall_seconds: float = 20.0) -> list[Piece]:
     provider = OpenAICompatible(base_url=url, api_key=KEY, stall_seconds=stall_seconds)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             return [piece async for piece in provider.answer("tiny", ASKED)]
     finally:
         await provider.close()

@@ -60,7 +60,7 @@ class Heard:
         return answer.message.id if answer.message else None
 
     async def answer(self) -> Answer:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             return await self.exchange.answer()
 
     @property

@@ -29,7 +29,7 @@ breaks = st.lists(
 
 async def write_until_told(client: AsyncClient) -> None:
     """Raises what the writer is told."""
-    async with asyncio.timeout(30), client.reply("s", messages=[Message(role=ROLE_USER, content="?")]) as reply:
+    async with asyncio.timeout(60), client.reply("s", messages=[Message(role=ROLE_USER, content="?")]) as reply:
         await reply.write("x")
         await asyncio.Event().wait()
 
@@ -148,21 +148,21 @@ async def test_a_reply_that_cannot_begin_says_why(code: grpc.StatusCode, reason:
 
 async def test_nobody_there_is_an_error_in_time() -> None:
     policy = RetryPolicy(timeout=0.5, backoff=Backoff(initial=0.01))
-    async with AsyncClient("127.0.0.1:1", policy=policy) as client, asyncio.timeout(10):
+    async with AsyncClient("127.0.0.1:1", policy=policy) as client, asyncio.timeout(60):
         with pytest.raises(UnavailableError):
             async with client.reply("s"):
                 pytest.fail("the block is entered without a server")
 
 
 async def write_until_stopped(slot: ReplySlot) -> None:
-    async with asyncio.timeout(10), writing(slot) as reply:
+    async with asyncio.timeout(60), writing(slot) as reply:
         await reply.write("so far")
         slot.stopped.set()
         await asyncio.Event().wait()
 
 
 async def write_without_end(slot: ReplySlot) -> None:
-    async with asyncio.timeout(10), writing(slot) as reply:
+    async with asyncio.timeout(60), writing(slot) as reply:
         slot.stopped.set()
         while True:
             await reply.write("on and on")
@@ -260,7 +260,7 @@ async def test_a_failure_says_what_its_writer_says() -> None:
 
 async def test_the_lease_is_renewed_while_there_is_nothing_to_say() -> None:
     slot = ReplySlot()
-    async with asyncio.timeout(20), writing(slot, lease=timedelta(seconds=1)):
+    async with asyncio.timeout(60), writing(slot, lease=timedelta(seconds=1)):
         await slot.renewed_thrice.wait()
 
 

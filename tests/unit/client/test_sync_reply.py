@@ -119,7 +119,7 @@ class Waiting:
         self._ended.set()
 
     def next(self) -> str:
-        assert self._ended.wait(20), "nobody ended it"
+        assert self._ended.wait(60), "nobody ended it"
         raise OSError("ended")
 
 

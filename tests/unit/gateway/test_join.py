@@ -3,7 +3,6 @@
 import asyncio
 import random
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stream_gateway.budget import PROCESS_BYTES, Budget
@@ -33,21 +32,18 @@ DICE = st.integers(0, 2**32).map(random.Random)
 CAREFUL = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.mark.timeout(300)
 @settings(CAREFUL, max_examples=250)
 @given(st.lists(STEPS, min_size=3, max_size=40), DICE)
 def test_every_message_and_chunk_is_seen_once_and_in_order(steps: list[tuple[str, int]], dice: random.Random) -> None:
     asyncio.run(play(steps, dice, PROCESS_BYTES))
 
 
-@pytest.mark.timeout(300)
 @settings(CAREFUL, max_examples=120)
 @given(st.lists(STEPS, min_size=3, max_size=40), DICE)
 def test_so_it_is_where_nearly_nothing_can_be_remembered(steps: list[tuple[str, int]], dice: random.Random) -> None:
     asyncio.run(play(steps, dice, TINY_BYTES))
 
 
-@pytest.mark.timeout(300)
 @settings(CAREFUL, max_examples=100)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=12), DICE)
 def test_whoever_comes_between_any_two_chunks_sees_the_whole_reply(sizes: list[int], dice: random.Random) -> None:

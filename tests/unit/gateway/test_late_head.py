@@ -49,7 +49,7 @@ async def test_what_is_said_before_the_head_is_known_is_told_to_who_asked_for_wh
         await server.asked.wait()
         server.append(2)
         server.answers.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await told.get() == ("said 3", str(server.head.at(3)))
             assert await told.get() == ("said 4", str(server.head.at(4)))
         assert told.empty()

@@ -37,7 +37,7 @@ async def test_a_reply_that_ends_while_what_was_missed_is_read_is_not_taken_for_
     followed = FollowedSession(NAME, feed, History(server), tasks, lambda: None)
     viewer, socket = opened()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             followed.suspect()
             await followed.known()
             viewer.follow(feed.ring)

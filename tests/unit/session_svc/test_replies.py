@@ -108,7 +108,7 @@ def world() -> World:
 
 
 async def written(world: World, frames: AsyncIterator[Frame], start: ReplyStart = START) -> ReplyEnd:
-    async with asyncio.timeout(10), aclosing(world.replicas[0].write(start, frames)) as outcomes:
+    async with asyncio.timeout(60), aclosing(world.replicas[0].write(start, frames)) as outcomes:
         async for outcome in outcomes:
             if isinstance(outcome, ReplyEnd):
                 return outcome

@@ -412,7 +412,7 @@ def world() -> World:
 
 async def take(world: World, start: After | Tail, count: int) -> list[Observation]:
     seen = []
-    async with asyncio.timeout(5), aclosing(world.watches.watch(NAME, start)) as observations:
+    async with asyncio.timeout(60), aclosing(world.watches.watch(NAME, start)) as observations:
         async for observation in observations:
             seen.append(observation)
             if len(seen) == count:
@@ -537,7 +537,7 @@ async def test_a_rename_that_was_missed_is_told_after_the_loss(world: World) -> 
 
 async def test_a_deletion_that_was_missed_ends_the_watch_after_the_loss(world: World) -> None:
     await world.append(1)
-    async with asyncio.timeout(5), aclosing(world.watches.watch(NAME, Tail(0))) as observations:
+    async with asyncio.timeout(60), aclosing(world.watches.watch(NAME, Tail(0))) as observations:
         assert (await anext(observations)).event == CaughtUp()
         world.bus.lose()
         await world.store.delete(NAME)
@@ -584,7 +584,7 @@ async def test_what_another_program_announces_is_asked_for_until_the_head_has_mo
 
         world.slow_store.get = counted  # type: ignore[method-assign]
         world.bus.publish(NAME, Foreign(kind), 10)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(viewer.log) < 2:  # noqa: ASYNC110 - What is waited for is somebody else's state.
                 await asyncio.sleep(0.01)
         found = reads

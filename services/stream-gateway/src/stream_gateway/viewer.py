@@ -15,6 +15,7 @@ HIGH_WATER_BYTES: Final = 32 * 1024
 """What may wait in this process for a viewer's socket: more would only be older when it is read."""
 PIECE_BYTES: Final = 64 * 1024
 """How much is handed to a socket that is not full: no more waits for it than this and the high water."""
+_HEARTBEAT: Final = wire.chunk(sse.HEARTBEAT)
 
 
 class Viewer(asyncio.Protocol):
@@ -132,8 +133,9 @@ class Viewer(asyncio.Protocol):
 
     def heartbeat(self) -> None:
         """Shows that the stream is alive, unless something is being written anyway."""
-        if self.is_open and not self._paused:
-            self.say(sse.HEARTBEAT)
+        if self._transport is not None and not (self._closed or self._paused or self._owed):
+            metrics.TALLY.bytes += len(_HEARTBEAT)
+            self._transport.write(_HEARTBEAT)
 
     def finish(self, last_words: bytes) -> None:
         """Ends the body after everything that is owed, and `last_words`."""

@@ -12,15 +12,15 @@ import pytest
 from aichat.session.v1 import session_pb2 as pb
 from aichat.session.v1 import session_service_pb2 as api
 from aichat.session.v1.session_service_pb2_grpc import SessionServiceStub
+from grpc_health.v1 import health_pb2
 from integration.session_svc.failures import Failure, fails, read
-from support.processes import Service, session_svc
+from integration.session_svc.raw import DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, Raw, call_headers, frame
+from session_svc.transport import guard
+from support.processes import session_svc
 from support.tokens import TokensFile, bearer
 from support.until import until
 
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, SETTINGS = 0, 1, 4
-END_STREAM, END_HEADERS = 1, 4
 
 
 def say(session: str, size: int = 5) -> api.AppendMessagesRequest:
@@ -35,6 +35,25 @@ def until_refused(stub: SessionServiceStub, request: api.AppendMessagesRequest, 
         except grpc.RpcError as error:
             return number, read(error, Failure())
     raise AssertionError("never refused")
+
+
+def refused_beside(raw: Raw, stub: SessionServiceStub) -> Failure:
+    """Begins calls on `raw` that do not go on until one of `stub` is refused; what that refusal says."""
+    for number in range(1000):
+        raw.call("AppendMessages", None, 2 * number + 1)
+        try:
+            stub.AppendMessages(say("s"), timeout=60)
+        except grpc.RpcError as error:
+            return read(error, Failure())
+    raise AssertionError("never refused")
+
+
+def is_served(stub: SessionServiceStub, request: api.AppendMessagesRequest) -> bool:
+    try:
+        stub.AppendMessages(request, timeout=60)
+    except grpc.RpcError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +177,76 @@ def test_one_process_serves_so_many_streams_and_calls_and_says_when_it_is_full()
             watch.cancel()
 
 
+def test_as_many_calls_as_one_process_serves_are_counted_from_their_first_header_and_more_are_refused() -> None:
+    with session_svc(LIMIT_CALLS="2") as service, grpc.insecure_channel(service.address) as channel:
+        stub = SessionServiceStub(channel)
+        with Raw(service.address) as raw:
+            failure = refused_beside(raw, stub)
+            assert (failure.status, failure.reason) == (EXHAUSTED, "RATE_LIMITED")
+            assert "calls are under way here" in failure.text
+            assert failure.retry_after
+        until(lambda: is_served(stub, say("s")), what="there is room again")
+
+
+def test_one_address_has_so_many_calls_under_way_and_the_others_go_on() -> None:
+    with (
+        session_svc(LIMIT_ADDRESS_CALLS="2", TRUSTED_PROXIES="127.0.0.1") as service,
+        grpc.insecure_channel(service.address) as channel,
+        Raw(service.address) as raw,
+    ):
+        stub = SessionServiceStub(channel)
+        failure = refused_beside(raw, stub)
+        assert (failure.status, failure.reason) == (EXHAUSTED, "RATE_LIMITED")
+        assert "this address has 2 calls under way" in failure.text
+        for other in ("203.0.113.7", "198.51.100.66, 203.0.113.8"):
+            stub.AppendMessages(say("s"), metadata=(("x-forwarded-for", other),), timeout=60)
+        assert service.is_ready(), "its health is asked by the same address"
+
+
+def test_callers_behind_a_trusted_proxy_have_limits_of_their_own_and_claims_do_not_count() -> None:
+    claimed = (("x-forwarded-for", "198.51.100.66"), ("x-forwarded-for", "203.0.113.7"))
+
+    def watches(stub: SessionServiceStub, metadata: tuple[tuple[str, str], ...], stack: ExitStack) -> bool:
+        watch = stub.WatchSession(api.WatchSessionRequest(session="s"), metadata=metadata, timeout=60)
+        stack.callback(watch.cancel)
+        try:
+            next(watch)
+        except grpc.RpcError as error:
+            return read(error, Failure()).reason != "TOO_MANY_STREAMS"
+        return True
+
+    with (
+        session_svc(TRUSTED_PROXIES="127.0.0.0/8", LIMIT_ADDRESS_STREAMS="1") as service,
+        grpc.insecure_channel(service.address) as channel,
+        ExitStack() as stack,
+    ):
+        stub = SessionServiceStub(channel)
+        assert watches(stub, claimed, stack)
+        assert not watches(stub, (("x-forwarded-for", "203.0.113.7"),), stack), "the last one counts"
+        assert watches(stub, (("x-forwarded-for", "203.0.113.8"),), stack)
+        assert watches(stub, (), stack), "the proxy's own"
+    with (
+        session_svc(LIMIT_ADDRESS_STREAMS="1") as service,
+        grpc.insecure_channel(service.address) as channel,
+        ExitStack() as stack,
+    ):
+        stub = SessionServiceStub(channel)
+        assert watches(stub, claimed, stack)
+        assert not watches(stub, (("x-forwarded-for", "203.0.113.8"),), stack), "nobody is trusted"
+
+
+def test_what_is_open_to_all_is_not_open_without_end() -> None:
+    with session_svc() as service, Raw(service.address) as raw:
+        for number in range(guard.VISITS):
+            raw.call("/grpc.health.v1.Health/Watch", health_pb2.HealthCheckRequest(), 2 * number + 1)
+            raw.until_begun(2 * number + 1)
+        for path in ("/grpc.health.v1.Health/Watch", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"):
+            with Raw(service.address) as another:
+                another.call(path, None)
+                assert another.until_ended() == (0, EXHAUSTED.value[0])
+        assert service.is_ready(), "whoever checks is answered all the same"
+
+
 def test_one_process_holds_so_many_connections_and_those_it_has_go_on() -> None:
     with session_svc(LIMIT_CONNECTIONS="8") as service, grpc.insecure_channel(service.address) as channel:
         stub = SessionServiceStub(channel)
@@ -165,7 +254,7 @@ def test_one_process_holds_so_many_connections_and_those_it_has_go_on() -> None:
         with ExitStack() as stack:
             refused = 0
             for _ in range(30):
-                raw = Raw(service)
+                raw = Raw(service.address)
                 stack.callback(raw.socket.close)
                 refused += raw.is_hung_up_on()
             assert refused >= 20
@@ -180,56 +269,6 @@ def test_one_process_holds_so_many_connections_and_those_it_has_go_on() -> None:
                 return True
 
         until(there_is_room, what="there is room for others again")
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """One HTTP/2 frame."""
-    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
-
-
-def literal(name: bytes, value: bytes) -> bytes:
-    """A header that HPACK keeps in no table."""
-    return b"\x00" + _length(len(name)) + name + _length(len(value)) + value
-
-
-def _length(size: int) -> bytes:
-    if size < 127:
-        return bytes((size,))
-    rest, coded = size - 127, bytearray((127,))
-    while rest >= 128:
-        coded.append(rest % 128 | 128)
-        rest //= 128
-    return bytes((*coded, rest))
-
-
-def call_headers(method: str = "AppendMessages", *more: tuple[bytes, bytes]) -> bytes:
-    path = f"/aichat.session.v1.SessionService/{method}".encode()
-    fields = [
-        (b":method", b"POST"),
-        (b":scheme", b"http"),
-        (b":path", path),
-        (b":authority", b"localhost"),
-        (b"te", b"trailers"),
-        (b"content-type", b"application/grpc"),
-        *more,
-    ]
-    return b"".join(literal(name, value) for name, value in fields)
-
-
-class Raw:
-    """A connection on which anything can be sent."""
-
-    def __init__(self, service: Service) -> None:
-        host, _, port = service.address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=20)
-        self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0, b""))
-
-    def is_hung_up_on(self) -> bool:
-        """Whether the server closes it instead of answering with its settings."""
-        try:
-            return not self.socket.recv(1)
-        except ConnectionError:
-            return True
 
 
 def latency(stub: SessionServiceStub, calls: int = 50) -> float:
@@ -250,7 +289,7 @@ def test_senders_who_begin_and_never_end_do_others_no_harm_and_leave_nothing_beh
         descriptors = process.num_fds()
         half_message = b"\x00" + struct.pack(">I", 1_000_000) + b"x" * 100
         for _ in range(50):
-            raw = Raw(service)
+            raw = Raw(service.address)
             stack.callback(raw.socket.close)
             calls = b"".join(
                 frame(HEADERS, END_HEADERS, number, call_headers(method)) + frame(DATA, 0, number, half_message)

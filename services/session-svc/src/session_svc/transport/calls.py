@@ -75,6 +75,8 @@ class Calls:
         self._metrics = metrics
         self._guard = guard
         self._unary = OpenCalls(guard, capacity.calls, patience, self._left)
+        self._visits = OpenCalls(guard, capacity.calls, patience, self._left)
+        """Of what is open to all: whether a full server is healthy must be heard."""
         self.streams = Streams(guard, capacity.streams, patience, self._left)
         self._draining = False
         self._drained = asyncio.Event()
@@ -86,6 +88,7 @@ class Calls:
         """Wraps the handler of a call with one answer."""
         name, access = method.name, method.access
         numbers = self._metrics.method(name)
+        calls = self._unary if access is not None else self._visits
 
         async def call(_: object, context: Context) -> Response:
             began = perf_counter()
@@ -94,7 +97,7 @@ class Calls:
             numbers.open += 1
             try:
                 by = self._meet(access, context)
-                open_call = self._unary.begin(access, by)
+                open_call = calls.begin(access, by)
                 await self._guard.admit(name, access, by)
                 data = await open_call.request(context)
                 self._count(access, by, data)

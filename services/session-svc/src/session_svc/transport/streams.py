@@ -1,7 +1,7 @@
 """The streams that are open in this process, and how they are ended from outside."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -148,6 +148,10 @@ class Streams:
         """How many are open."""
         return len(self._open)
 
+    def __iter__(self) -> Iterator[OpenStream]:
+        """Those that are open."""
+        return iter(list(self._open))
+
     def begin(self, method: str, access: Access | None, by: Caller) -> OpenStream:
         """Counts the one whose handler runs now, until it is over. Raises TooManyStreams."""
         if len(self._open) >= self._most:
@@ -159,7 +163,7 @@ class Streams:
 
     def drain(self, seconds: float) -> None:
         """Ends them at random moments within `seconds`."""
-        for stream in self._open:
+        for stream in self:
             stream.end(Draining(jitter(RETRY_SPREAD)), jitter(seconds))
 
     def _over(self, stream: OpenStream) -> None:
@@ -169,7 +173,7 @@ class Streams:
     async def review(self) -> None:
         """Ends those whose tokens have expired, were revoked, or permit something else by now."""
         verdicts: dict[str, Grant | SessionServiceError] = {}
-        for stream in list(self._open):
+        for stream in self:
             token = stream.caller.token
             if not token:
                 continue

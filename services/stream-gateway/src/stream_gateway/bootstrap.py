@@ -23,8 +23,10 @@ from stream_gateway.http.health import Health
 from stream_gateway.http.page import WebPage
 from stream_gateway.http.quotas import Quotas
 from stream_gateway.http.sign_in import SignIn
+from stream_gateway.http.spare import Spare
 from stream_gateway.http.stream import StreamRoute
 from stream_gateway.hub import Hub
+from stream_gateway.memory import Memory
 from stream_gateway.server import GatewayServer
 from stream_gateway.settings import GatewaySettings
 from stream_gateway.sources.base import Source
@@ -55,9 +57,10 @@ async def run(settings: GatewaySettings, listener: socket.socket) -> None:
         AsyncClient(target, tls=tls, tls_ca=tls_ca, insecure=True) as visitors,
     ):
         sources = reach.Reach([reach.SESSIONS, *([reach.EVENTS] if settings.web_stream_enabled else [])])
-        hub = Hub(_source(settings, own), History(own), sources) if settings.web_stream_enabled else None
+        memory = Memory(settings.memory_limit)
+        hub = _hub(settings, own, sources, memory) if settings.web_stream_enabled else None
         watches = Watches(visitors)
-        app = edge(settings, visitors, hub, watches, sources, stop.draining.is_set)
+        app = edge(settings, visitors, hub, watches, sources, stop.draining.is_set, memory)
         address = f"{listener.getsockname()[0]}:{listener.getsockname()[1]}"
 
         def listening() -> None:
@@ -88,20 +91,27 @@ def edge(
     watches: Watches,
     sources: reach.Reach,
     is_draining: Callable[[], bool],
+    memory: Memory | None = None,
 ) -> Edge:
     """The ASGI application over what it draws from. `visitors`: a client without a token. No hub: no streaming."""
+    memory = memory or Memory(settings.memory_limit)
     guard, cookie, quotas = Guard(settings), Cookie(settings), Quotas(settings)
     return Edge(
         settings,
         guard,
         cookie,
         quotas,
-        stream=StreamRoute(hub, Admission(watches, quotas), is_draining),
+        stream=StreamRoute(hub, Admission(watches, quotas, memory.guard), is_draining),
         health=Health(sources, is_draining),
         page=WebPage(settings, guard, cookie),
-        api=json_api(visitors, quotas),
+        api=Spare(json_api(visitors, quotas), memory.guard, memory.requests),
         sign_in=SignIn(visitors, cookie, guard),
     )
+
+
+def _hub(settings: GatewaySettings, client: AsyncClient, sources: reach.Reach, memory: Memory) -> Hub:
+    history = History(client, memory.viewers)
+    return Hub(_source(settings, client), history, sources, budget=memory.sessions, owed=memory.viewers)
 
 
 def _source(settings: GatewaySettings, client: AsyncClient) -> Source:

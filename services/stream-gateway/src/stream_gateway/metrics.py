@@ -23,6 +23,7 @@ REPAIRS = Counter("gateway_repairs", "Times that a session was read again becaus
 FETCHES = Counter("gateway_fetches", "Calls made to session-svc for the streams", ["call"])
 CONNECTIONS_REFUSED = Counter("gateway_connections_refused", "Connections dropped at once because there were too many")
 REQUESTS = Counter("gateway_http_requests", "Requests answered", ["method", "route", "status"])
+REQUESTS_REFUSED = Counter("gateway_http_requests_refused", "Requests refused because there was no memory to spare")
 SECONDS = Histogram("gateway_http_request_seconds", "Time to answer a request, streams left out", ["route"])
 
 

@@ -233,7 +233,7 @@ async def test_while_there_is_no_memory_to_spare_what_is_new_is_refused_and_the_
             assert (answer.status_code, answer.json()["reason"]) == (429, "RATE_LIMITED")
             assert int(answer.headers["retry-after"]) >= 1
             assert (await browser.get("/healthz")).status_code == httpx.codes.OK
-            told = []
+            told: list[float] = []
             for number in range(10):
                 before = time.monotonic()
                 await write(chat, name, [str(number)])

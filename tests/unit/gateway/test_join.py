@@ -3,12 +3,15 @@
 import asyncio
 import random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stream_gateway import joining, ring, seats, viewer
 from stream_gateway.budget import PROCESS_BYTES, Budget
 from stream_gateway.history import History
 from stream_gateway.hub import Hub
 from stream_gateway.joining import Start
+from stream_gateway.owed import Owed
 from stream_gateway.position import ABSENT, Position
 from stream_gateway.reach import EVENTS, Reach
 from stream_gateway.tasks import Tasks
@@ -17,7 +20,7 @@ from unit.gateway.model_page import Page
 
 DEADLINE_SECONDS = 20.0
 TINY_BYTES = 3000
-"""Of all rings and replies together: viewers fall off, and texts are let go of."""
+"""Of all rings and replies together: viewers fall off, and texts are let go of. Of what is owed: some are let go."""
 
 STEPS = st.one_of(
     st.tuples(st.just("append"), st.integers(1, 6)),
@@ -41,7 +44,13 @@ def test_every_message_and_chunk_is_seen_once_and_in_order(steps: list[tuple[str
 @settings(CAREFUL, max_examples=120)
 @given(st.lists(STEPS, min_size=3, max_size=40), DICE)
 def test_so_it_is_where_nearly_nothing_can_be_remembered(steps: list[tuple[str, int]], dice: random.Random) -> None:
-    asyncio.run(play(steps, dice, TINY_BYTES))
+    with pytest.MonkeyPatch.context() as patch:
+        # As much smaller as what is said here is: frames go in pieces, a page is more than is told at once.
+        patch.setattr(viewer, "PIECE_BYTES", 50)
+        patch.setattr(ring, "BATCH_BYTES", 100)
+        patch.setattr(joining, "PORTION_BYTES", 300)
+        patch.setattr(seats, "LENIENT_SECONDS", 0.0)
+        asyncio.run(play(steps, dice, TINY_BYTES))
 
 
 @settings(CAREFUL, max_examples=100)
@@ -56,7 +65,9 @@ def test_whoever_comes_between_any_two_chunks_sees_the_whole_reply(sizes: list[i
 
 async def play(steps: list[tuple[str, int]], dice: random.Random, memory: int) -> None:
     server = Server(dice)
-    hub = Hub(server, History(server), Reach([EVENTS]), linger=0.0, tick=0.01, budget=Budget(memory))
+    owed = Owed(memory)
+    reach = Reach([EVENTS])
+    hub = Hub(server, History(server, owed), reach, linger=0.0, tick=0.01, budget=Budget(memory), owed=owed)
     audience = Audience(server, hub, dice)
     running = asyncio.create_task(hub.run())
     try:
@@ -74,6 +85,7 @@ async def play(steps: list[tuple[str, int]], dice: random.Random, memory: int) -
         server.mend()
         server.write(1)  # What was lost before shows at the next chunk.
         await audience.agree()
+        assert owed.used == 0
     finally:
         await audience.leave()
         running.cancel()

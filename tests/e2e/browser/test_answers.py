@@ -1,5 +1,6 @@
 """What a viewer sees of an answer whenever they come, whatever dies, and how it is asked for once more."""
 
+import re
 import time
 
 import pytest
@@ -164,6 +165,20 @@ def test_that_nobody_answers_is_said(world: World, visit: Opener) -> None:
     page.get_by_role("button", name="Ask again").click()
     expect(page.get_by_text("Waiting for an answer…")).to_be_visible()
     expect(page.locator("#messages .prose")).to_have_text(["is anybody there?"])
+
+
+def test_where_nobody_is_to_answer_no_answer_is_awaited(world: World, visit: Opener) -> None:
+    world.client.create_session("notes", labels={"assistant": "none"})
+    page = visit(world.link("notes"))
+    page.get_by_label("Message", exact=True).fill("for myself")
+    page.keyboard.press("Enter")
+    expect(page.locator("#messages .prose")).to_have_text(["for myself"])
+    expect(page.locator(".outgoing")).to_have_count(0)
+    expect(page.locator(".afterword")).to_have_count(0)
+    world.client.update_session("notes", labels={})
+    expect(page.get_by_text(re.compile("Waiting for an answer…|Nobody has answered yet."))).to_be_visible()
+    world.client.update_session("notes", labels={"assistant": "none"})
+    expect(page.locator(".afterword")).to_have_count(0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,21 +9,27 @@ from ai_chat_client import Client
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # It ships no types.
 from playwright.sync_api import Page, expect
 from support.processes import gateway, session_svc
+from support.proxies import Proxy
 from support.tokens import TokensFile
 from support.visit import Opener
 
 
 class Team:
-    """A deployment that asks who somebody is. `page`: its address; `ada`: a person's token."""
+    """A deployment that asks who somebody is, `proxy`: under a path. `page`: its address; `ada`: a person's token."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, proxy: Proxy | None = None) -> None:
         self.tokens = TokensFile(folder / "tokens.json")
         self.ada = self.tokens.add("ada")
         own = self.tokens.add("gateway", scopes=["read"])
         known = str(self.tokens.path)
         svc = stack.enter_context(session_svc(AUTH_TOKENS_FILE=known))
-        web = stack.enter_context(gateway(svc.address, AUTH_TOKENS_FILE=known, GATEWAY_TOKEN=own))
-        self.page = f"http://{web.address}/"
+        public = {"PUBLIC_URL": f"{proxy.url}/chat/", "TRUSTED_PROXIES": "127.0.0.1,::1"} if proxy else {}
+        settings = {"AUTH_TOKENS_FILE": known, "GATEWAY_TOKEN": own, **public}
+        web = stack.enter_context(gateway(svc.address, until="ready", **settings))
+        self.page = public.get("PUBLIC_URL", f"http://{web.address}/")
+        if proxy:
+            proxy.configure("nginx-path.conf", {"127.0.0.1:3000": web.address})
+            stack.enter_context(proxy)
         self.client = stack.enter_context(Client(svc.address, token=self.ada))
 
 
@@ -31,6 +37,12 @@ class Team:
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     with ExitStack() as stack:
         yield Team(tmp_path_factory.mktemp("team"), stack)
+
+
+@pytest.fixture
+def team_under_a_path(tmp_path: Path) -> Iterator[Team]:
+    with ExitStack() as stack:
+        yield Team(tmp_path, stack, Proxy("nginx"))
 
 
 def sign_in(page: Page, token: str) -> None:
@@ -74,4 +86,25 @@ def test_after_signing_out_the_browser_knows_nothing(team: Team, visit: Opener) 
     page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Token")).to_be_visible()
     assert page.evaluate("Object.keys(localStorage)") == []
+    assert page.context.cookies() == []
+
+
+def test_under_a_path_of_another_site_one_signs_in_there_writes_and_signs_out(
+    team_under_a_path: Team, visit: Opener
+) -> None:
+    team = team_under_a_path
+    team.client.create_session("plans")
+    page = visit("s/plans", base=team.page, context={"ignore_https_errors": True})
+    expect(page).to_have_url(f"{team.page}sign-in?next=s%2Fplans")
+    sign_in(page, team.ada)
+    expect(page).to_have_url(f"{team.page}s/plans")
+    page.get_by_label("Message", exact=True).fill("what next?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#messages .author")).to_have_text("ada")
+    (cookie,) = page.context.cookies()
+    assert (cookie["path"], cookie["secure"], cookie["httpOnly"]) == ("/chat", True, True)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+    expect(page).to_have_url(f"{team.page}sign-in?next=s%2Fplans")
     assert page.context.cookies() == []

@@ -18,6 +18,9 @@ BACKLOG: Final = 2048
 CLOSE_SECONDS: Final = 5
 """How long requests in flight may take once the streams have been drained."""
 STUCK_SECONDS: Final = 60
+"""After how long a connection whose peer takes nothing is dropped."""
+UNSENT_BYTES: Final = 128 * 1024
+"""What may wait in the kernel until a peer has room for it: without a bound it is megabytes for each that is slow."""
 KEEP_ALIVE_SECONDS: Final = 75
 DATE_SECONDS: Final = 1.0
 
@@ -79,7 +82,9 @@ def listen(address: Address) -> socket.socket:
     """A listening socket. Raises OSError when the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+    # The connections that it accepts inherit these.
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # The connections that it accepts inherit this: one whose peer takes nothing for so long is dropped.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_SECONDS * 1000)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     return listener

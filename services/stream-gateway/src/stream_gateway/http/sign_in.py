@@ -20,7 +20,7 @@ from stream_gateway.http.visitor import Visitor
 
 MAX_FORM_BYTES: Final = 16 * 1024
 POLICY: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; "
+    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 FORM: Final = "application/x-www-form-urlencoded"

@@ -222,7 +222,7 @@ function summary(session) {
       shown === session.name || isGenerated(session.name)
         ? null
         : element("span", { class: "session-id" }, session.name),
-      preview || (session.messageCount ? "Nothing was said" : "No messages yet"),
+      preview || (session.messageCount ? "The last message is empty" : "No messages yet"),
     ),
   ];
 }

@@ -84,7 +84,7 @@ export class Topbar {
     const group = element(
       "div",
       { class: "copy-group", role: "group", "aria-label": "Copy" },
-      element("span", { class: "copy-label", "aria-hidden": "true" }, icon("copy"), "Copy"),
+      element("span", { class: "copy-label", "aria-hidden": "true" }, "Copy"),
       ...wanted.map((copy) => copyButton({ ...copy, class: "button quiet" })),
     );
     const changes =

@@ -97,15 +97,14 @@ class Raw:
                 assert found, payload
                 return size, int(found[1])
 
-    def until_begun(self, stream: int = 1) -> None:
-        """Reads until the answer's first headers have come."""
+    def until_begun(self, stream: int = 1) -> bool:
+        """Reads until the answer's first headers have come; whether more is to come."""
         while True:
             kind, flags, of, payload = self._frame()
             if kind == PING and not flags & ACK:
                 self.socket.sendall(frame(PING, ACK, 0, payload))
             elif of == stream and kind == HEADERS:
-                assert not flags & END_STREAM, payload
-                return
+                return not flags & END_STREAM
 
     def is_hung_up_on(self) -> bool:
         """Whether the server closes it instead of answering with its settings."""

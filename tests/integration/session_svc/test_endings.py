@@ -96,7 +96,7 @@ async def test_a_stream_ended_before_its_first_message_fits_ends_with_the_reason
     async with served(Patience(writing=SECONDS, last_words=SECONDS)) as running:
         with Raw(running.address, window=0) as raw:
             raw.call("WatchSession", WATCH)
-            await asyncio.to_thread(raw.until_begun)
+            assert await asyncio.to_thread(raw.until_begun)
             running.service.calls.streams.drain(0)
             await running.stub.GetSession(api.GetSessionRequest(name="s"), timeout=SECONDS)
             raw.make_room()
@@ -111,7 +111,7 @@ async def test_a_stream_whose_client_never_reads_is_torn_down_in_time() -> None:
     async with served(Patience(writing=SOON, last_words=SOON)) as running:
         with Raw(running.address, window=1000) as raw:
             raw.call("WatchSession", WATCH)
-            await asyncio.to_thread(raw.until_begun)
+            assert await asyncio.to_thread(raw.until_begun)
             await running.nothing_is_left()
             size, status = await asyncio.to_thread(raw.until_ended)
             assert (size, status) == (1000, CANCELLED)
@@ -121,7 +121,7 @@ async def test_a_watcher_that_reads_too_late_but_reads_hears_that_it_is_too_slow
     async with served(Patience(writing=SOON, last_words=SECONDS)) as running:
         with Raw(running.address, window=1000) as raw:
             raw.call("WatchSession", WATCH)
-            await asyncio.to_thread(raw.until_begun)
+            assert await asyncio.to_thread(raw.until_begun)
             [stream] = running.service.calls.streams
 
             async def is_ended() -> bool:
@@ -137,7 +137,7 @@ async def test_an_answer_that_nobody_takes_is_given_up_in_time() -> None:
     async with served(Patience(call=3.0)) as running:
         with Raw(running.address, window=1000) as raw:
             raw.call("ListMessages", LIST)
-            await asyncio.to_thread(raw.until_begun)
+            assert await asyncio.to_thread(raw.until_begun)
             await running.nothing_is_left()
             assert await asyncio.to_thread(raw.until_ended) == (1000, CANCELLED)
 
@@ -172,7 +172,7 @@ async def test_a_health_watcher_that_never_reads_holds_nobody_up() -> None:
         running.service.health.begin()
         with Raw(running.address, window=0) as raw:
             raw.call("/grpc.health.v1.Health/Watch", health_pb2.HealthCheckRequest(service="live"))
-            await asyncio.to_thread(raw.until_begun)
+            assert await asyncio.to_thread(raw.until_begun)
             for ready in (True, False, True):
                 running.service.health.set_ready(ready)
             raw.make_room()

@@ -20,6 +20,7 @@ from support.processes import session_svc
 from support.tokens import TokensFile, bearer
 from support.until import until
 
+MIB = 1024**2
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -204,7 +205,7 @@ def test_one_address_has_so_many_calls_under_way_and_the_others_go_on() -> None:
 
 
 def test_callers_behind_a_trusted_proxy_have_limits_of_their_own_and_claims_do_not_count() -> None:
-    claimed = (("x-forwarded-for", "198.51.100.66"), ("x-forwarded-for", "203.0.113.7"))
+    claimed = (("x-forwarded-for", "198.51.100.66, 203.0.113.7"),)
 
     def watches(stub: SessionServiceStub, metadata: tuple[tuple[str, str], ...], stack: ExitStack) -> bool:
         watch = stub.WatchSession(api.WatchSessionRequest(session="s"), metadata=metadata, timeout=60)
@@ -239,12 +240,39 @@ def test_what_is_open_to_all_is_not_open_without_end() -> None:
     with session_svc() as service, Raw(service.address) as raw:
         for number in range(guard.VISITS):
             raw.call("/grpc.health.v1.Health/Watch", health_pb2.HealthCheckRequest(), 2 * number + 1)
-            raw.until_begun(2 * number + 1)
+            assert raw.until_begun(2 * number + 1)
         for path in ("/grpc.health.v1.Health/Watch", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"):
             with Raw(service.address) as another:
                 another.call(path, None)
                 assert another.until_ended() == (0, EXHAUSTED.value[0])
         assert service.is_ready(), "whoever checks is answered all the same"
+
+
+def test_answers_that_nobody_takes_do_not_cost_more_memory_than_there_may_be_and_others_are_served_or_told() -> None:
+    limit, margin = 256 * MIB, 128 * MIB
+    with session_svc(LIMIT_MEMORY=str(limit)) as service, grpc.insecure_channel(service.address) as channel:
+        process = psutil.Process(service.process.pid)
+        stub = SessionServiceStub(channel)
+        for _ in range(4):
+            stub.AppendMessages(say("large", 900_000), timeout=60)
+        most, refusals = 0, 0
+        with ExitStack() as stack:
+            for _ in range(15):
+                raw = stack.enter_context(Raw(service.address, window=0))
+                for number in range(10):
+                    raw.call("ListMessages", api.ListMessagesRequest(session="large"), 2 * number + 1)
+                raw.until_begun()
+                most = max(most, process.memory_info().rss)
+                try:
+                    stub.AppendMessages(say("small"), timeout=60)
+                except grpc.RpcError as error:
+                    assert error.code() is EXHAUSTED  # noqa: PT017 - Either is right.
+                    refusals += 1
+            assert refusals, "this many answers are more than there may be"
+            # Long before a call's time is over.
+            until(lambda: is_served(stub, say("small")), timeout=30, what="what nobody takes is given up")
+            most = max(most, process.memory_info().rss)
+        assert most < limit + margin
 
 
 def test_one_process_holds_so_many_connections_and_those_it_has_go_on() -> None:

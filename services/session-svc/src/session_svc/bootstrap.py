@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 import grpc
+from aichat_runtime.memory import MemoryGuard
 from prometheus_client import REGISTRY
 
 from session_svc.application.foreign import ForeignWrites
@@ -111,7 +112,7 @@ async def build(
     foreign = ForeignWrites(backend.store)
     metrics = CallMetrics()
     capacity = Capacity(settings.limit_calls, settings.limit_streams, settings.limit_connections)
-    calls = Calls(metrics, _guard(settings, identity), capacity, patience)
+    calls = Calls(metrics, _guard(settings, identity), MemoryGuard(settings.memory_limit), capacity, patience)
     health = Health(server.SERVICE.full_name)
     servicer = SessionServicer(
         Sessions(backend.store),
@@ -122,7 +123,11 @@ async def build(
     )
     REGISTRY.register(metrics)
     try:
-        async with foreign.running(), identity.running(calls.streams.review) if identity else nullcontext():
+        async with (
+            foreign.running(),
+            calls.relief.running(),
+            identity.running(calls.streams.review) if identity else nullcontext(),
+        ):
             yield Service(
                 server.build(servicer, calls, health, capacity),
                 calls,

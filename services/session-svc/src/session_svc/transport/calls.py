@@ -13,6 +13,7 @@ from typing import Final, Generic, NoReturn, TypeVar
 import grpc
 import structlog
 from aichat_runtime.logs import bind_request_id
+from aichat_runtime.memory import MemoryGuard
 
 from session_svc.domain.errors import Draining, InvalidField, SessionServiceError, StoreUnavailable, TooLarge
 from session_svc.domain.limits import REQUEST_BYTES
@@ -25,6 +26,7 @@ from session_svc.transport.errors import DETAILS_KEY, Failure, PlainFailure, Une
 from session_svc.transport.guard import Context, Guard
 from session_svc.transport.metrics import CallMetrics
 from session_svc.transport.open_calls import OpenCalls
+from session_svc.transport.relief import Relief
 from session_svc.transport.streams import RETRY_SPREAD, OpenStream, Streams
 
 UNARY_SECONDS: Final = 5.0
@@ -71,13 +73,16 @@ class Method(Generic[Request]):
 class Calls:
     """Every call of the process."""
 
-    def __init__(self, metrics: CallMetrics, guard: Guard, capacity: Capacity, patience: Patience) -> None:
+    def __init__(
+        self, metrics: CallMetrics, guard: Guard, memory: MemoryGuard, capacity: Capacity, patience: Patience
+    ) -> None:
         self._metrics = metrics
         self._guard = guard
         self._unary = OpenCalls(guard, capacity.calls, patience, self._left)
         self._visits = OpenCalls(guard, capacity.calls, patience, self._left)
         """Of what is open to all: whether a full server is healthy must be heard."""
         self.streams = Streams(guard, capacity.streams, patience, self._left)
+        self.relief = Relief(memory, (self._unary, self._visits, self.streams))
         self._draining = False
         self._drained = asyncio.Event()
         self._refused = 0
@@ -102,6 +107,7 @@ class Calls:
                 data = await open_call.request(context)
                 self._count(access, by, data)
                 response = await handler(method.read(data, by), by)
+                open_call.answered()
                 status = grpc.StatusCode.OK
             except Exception as error:  # noqa: BLE001 - Every failure becomes a status here; what is a defect is logged.
                 failed = _failure(error, name)
@@ -197,10 +203,12 @@ class Calls:
                 break
 
     def _meet(self, access: Access | None, context: Context) -> Caller:
-        """Who calls. Raises Draining; what is open to all says by its answer that this server drains."""
-        if self._draining and access is not None:
-            self._refused += 1
-            raise Draining(jitter(RETRY_SPREAD))
+        """Who calls. Raises Draining, RateLimited; what is open to all tells by its answer how this server is."""
+        if access is not None:
+            if self._draining:
+                self._refused += 1
+                raise Draining(jitter(RETRY_SPREAD))
+            self.relief.check()
         return self._guard.meet(context)
 
     def _count(self, access: Access | None, by: Caller, data: bytes) -> None:

@@ -27,6 +27,11 @@ class TooManyStreams(SessionServiceError):
         super().__init__(f"{whose} has {limit} open streams, as many as are allowed; close one, or try again later")
 
 
+def out_of_memory() -> failures.RateLimited:
+    """This process has as much memory as it may: what is new, and what waits for its client, is given up."""
+    return failures.RateLimited("this server has no memory to spare; try again", 2.0)
+
+
 class Unexpected(SessionServiceError):
     """A defect; the details are in the log only."""
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import grpc
 
-from session_svc.domain.errors import InvalidField, RateLimited
+from session_svc.domain.errors import InvalidField, RateLimited, SessionServiceError
 from session_svc.transport.access import Access
 from session_svc.transport.caller import Caller
 from session_svc.transport.capacity import Patience
+from session_svc.transport.errors import out_of_memory
 from session_svc.transport.guard import Context, Guard
 from session_svc.transport.rpc import Rpc
 
@@ -20,42 +21,58 @@ class OpenCall:
     Handlers begin with the headers and read the request themselves, so that who sends none is known and counted.
     """
 
-    __slots__ = ("_arriving", "_late", "_over", "_patience", "_rpc", "_timer")
+    __slots__ = ("_answered", "_over", "_patience", "_refusal", "_rpc", "_timer", "_waits_since")
 
     def __init__(self, patience: Patience, over: Callable[["OpenCall"], None]) -> None:
         """Of the handler that runs now; `over` is called at its end."""
         self._rpc = Rpc()
         self._patience = patience
         self._over = over
-        self._arriving = False
-        self._late = False
+        self._refusal: SessionServiceError | None = None
+        self._waits_since: float | None = None
+        """Since when it waits for its client, to send the request or to take the answer."""
+        self._answered = False
         self._timer = asyncio.get_running_loop().call_later(patience.call, self._overdue)
         self._rpc.when_over(self._ended)
 
     async def request(self, context: Context) -> bytes:
-        """The request. Raises InvalidField when it does not come in time, or none does."""
-        self._arriving = True
+        """The request. Raises InvalidField when it does not come in time, or none does; RateLimited."""
+        self._waits_since = asyncio.get_running_loop().time()
         try:
             data = await context.read()
         except asyncio.CancelledError:
-            if self._late and not self._rpc.handler.uncancel():
-                seconds = f"{self._patience.call:.0f} s"
-                raise InvalidField("request", f"not there within {seconds}; send it at once") from None
+            if self._refusal is not None and not self._rpc.handler.uncancel():
+                raise self._refusal from None
             raise
         finally:
-            self._arriving = False
+            self._waits_since = None
         if data is grpc.aio.EOF:
             raise InvalidField("request", "missing; send one")
         assert isinstance(data, bytes)  # noqa: S101 - The server is built without deserializers.
         return data
 
+    def answered(self) -> None:
+        """The answer is there, and its client has to take it."""
+        self._answered = True
+        self._waits_since = asyncio.get_running_loop().time()
+
+    def relieve(self, since: float) -> None:
+        """Gives it up if it has waited for its client since before `since`."""
+        if self._waits_since is not None and self._waits_since < since:
+            self._give_up(out_of_memory())
+
     def _overdue(self) -> None:
-        if self._arriving:
-            self._late = True
-            self._rpc.handler.cancel()
-            self._timer = asyncio.get_running_loop().call_later(self._patience.last_words, self._rpc.tear_down)
-        else:
+        seconds = f"{self._patience.call:.0f} s"
+        self._give_up(InvalidField("request", f"not there within {seconds}; send it at once"))
+
+    def _give_up(self, refusal: SessionServiceError) -> None:
+        if self._waits_since is None or self._answered:
             self._rpc.tear_down()
+        elif self._refusal is None:
+            self._refusal = refusal
+            self._rpc.handler.cancel()
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(self._patience.last_words, self._rpc.tear_down)
 
     def _ended(self, _: asyncio.Task[Any]) -> None:
         self._timer.cancel()
@@ -86,6 +103,11 @@ class OpenCalls:
         call = OpenCall(self._patience, self._over)
         self._open[call] = close
         return call
+
+    def relieve(self, since: float) -> None:
+        """Gives up those that have waited for their clients since before `since`."""
+        for call in list(self._open):
+            call.relieve(since)
 
     def _over(self, call: OpenCall) -> None:
         self._open.pop(call)()

@@ -38,7 +38,7 @@ class OpenStream:
     """
 
     __slots__ = (
-        "_ending", "_hurry", "_over", "_patience", "_reason", "_rpc", "_writing",
+        "_ending", "_hurry", "_over", "_patience", "_reason", "_rpc", "_writing_since",
         "access", "caller", "is_ended", "method", "session",
     )  # fmt: skip
 
@@ -57,7 +57,7 @@ class OpenStream:
         self._reason: SessionServiceError | None = None
         self._ending: asyncio.TimerHandle | None = None
         self._hurry: asyncio.TimerHandle | None = None
-        self._writing = False
+        self._writing_since: float | None = None
         self._rpc.when_over(self._ended)
 
     def end(self, reason: SessionServiceError, within: float = 0.0) -> None:
@@ -94,17 +94,23 @@ class OpenStream:
 
     async def write(self, context: Context, response: object) -> None:
         """Writes one message, as soon as the client makes room for it. Raises the reason where it is to end."""
-        late = asyncio.get_running_loop().call_later(self._patience.writing, self._is_too_slow)
-        self._writing = True
+        loop = asyncio.get_running_loop()
+        late = loop.call_later(self._patience.writing, self._is_too_slow)
+        self._writing_since = loop.time()
         try:
             await context.write(response)
         except grpc.aio.InternalError:
             raise asyncio.CancelledError from None  # The client has left.
         finally:
-            self._writing = False
+            self._writing_since = None
             late.cancel()
         if self.is_ended:
             self._raise_reason()
+
+    def relieve(self, since: float) -> None:
+        """Gives it up if its client has made no room for a message since before `since`."""
+        if self._writing_since is not None and self._writing_since < since:
+            self._rpc.tear_down()
 
     def _is_too_slow(self) -> None:
         self.end(WatcherTooSlow())
@@ -113,7 +119,7 @@ class OpenStream:
         if self.is_ended:
             return
         self.last_words()
-        if not self._writing:
+        if self._writing_since is None:
             self._rpc.handler.cancel()
 
     def _raise_reason(self) -> NoReturn:
@@ -169,6 +175,11 @@ class Streams:
     def _over(self, stream: OpenStream) -> None:
         self._open.pop(stream)()
         self._on_end()
+
+    def relieve(self, since: float) -> None:
+        """Gives up those whose clients have made no room for a message since before `since`."""
+        for stream in self:
+            stream.relieve(since)
 
     async def review(self) -> None:
         """Ends those whose tokens have expired, were revoked, or permit something else by now."""

@@ -1,0 +1,63 @@
+"""What is done when the process has as much memory as it may.
+
+Most of it is then held for clients: requests that are still coming, answers and messages that are not being taken. So
+nothing new is begun, and those that have waited for their clients longest are given up; whoever is quick is served.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+import structlog
+from aichat_runtime.memory import SAMPLE_SECONDS, MemoryGuard
+
+from session_svc.transport.errors import out_of_memory
+
+WAIT_SECONDS: Final = 0.5
+"""So long a client may always take: a request that is on its way, a client that reads, takes less."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Relievable(Protocol):
+    """Something that holds memory for clients."""
+
+    def relieve(self, since: float) -> None:
+        """Lets go of what has waited for its client since before `since`, in the loop's time."""
+
+
+class Relief:
+    """Keeps the process within its memory."""
+
+    def __init__(self, memory: MemoryGuard, held: Sequence[Relievable]) -> None:
+        self._memory = memory
+        self._held = held
+
+    def check(self) -> None:
+        """Raises RateLimited when nothing new may be begun."""
+        if self._memory.exceeded:
+            raise out_of_memory()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Looks after the memory while entered."""
+        task = asyncio.create_task(self._look(), name="relief")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        told = False
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            exceeded = self._memory.exceeded
+            if exceeded:
+                for held in self._held:
+                    held.relieve(loop.time() - WAIT_SECONDS)
+            if exceeded != told:
+                told = exceeded
+                _log.warning("memory", exceeded=exceeded, limit=self._memory.limit)

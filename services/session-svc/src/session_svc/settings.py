@@ -9,12 +9,15 @@ from session_svc.domain.limits import MIB, TTL_MAX_MS
 
 
 class SessionServiceSettings(ServiceSettings):
-    """What session-svc reads from its environment, besides what every service does."""
+    """What session-svc reads from its environment, besides what every service does.
+
+    The gateway has limits of the same names with other defaults: a caller there is a person, here perhaps a gateway.
+    """
 
     session_svc_listen: Address = Field(Address("127.0.0.1", 50051), description="where to serve gRPC")
     limit_token_requests: float = Field(1_000, ge=0, description="calls a second under one token; 0: no limit")
     limit_token_bytes: float = Field(32 * MIB, ge=0, description="bytes of requests a second under one token")
-    limit_token_streams: int = Field(2_000, ge=0, description="streams open at once under one token")
+    limit_token_streams: int = Field(2_000, ge=0, description="streams open at once under one token; 0: no limit")
     limit_address_requests: float = Field(4_000, ge=0, description="as LIMIT_TOKEN_REQUESTS, from one address")
     limit_address_bytes: float = Field(128 * MIB, ge=0, description="as LIMIT_TOKEN_BYTES, from one address")
     limit_address_calls: int = Field(2_000, ge=0, description="calls under way at once from one address; 0: no limit")

@@ -47,11 +47,12 @@ class Ring:
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._start = 0
         self._floor: Position | None = None
         self._floor_cursor = 0
         self._batches: dict[int, Batch] = {}
         self._unsettled_bytes = 0
+        self.start = 0
+        """The first cursor after which nothing has been dropped."""
         self.end = 0
         """The cursor of whoever has seen everything."""
 
@@ -59,10 +60,6 @@ class Ring:
     def is_pressing(self) -> bool:
         """Whether so much came since it was settled that even those who keep up might miss what will be dropped."""
         return self._unsettled_bytes > self._max_bytes // 4
-
-    def holds(self, cursor: int) -> bool:
-        """Whether nothing after `cursor` has been dropped."""
-        return cursor >= self._start
 
     def append(self, frame: Frame) -> None:
         """Adds a frame; drops old ones, but never this one, until the bounds are kept."""
@@ -90,7 +87,7 @@ class Ring:
             return None
         return tuple(
             frame.data
-            for cursor, frame in enumerate(self._frames, self._start)
+            for cursor, frame in enumerate(self._frames, self.start)
             if cursor >= self._floor_cursor
             and frame.position is not None
             and frame.position.epoch == after.epoch
@@ -98,7 +95,7 @@ class Ring:
         )
 
     def read(self, cursor: int) -> Batch:
-        """The frames from `cursor`, which it holds, up to a comfortable write.
+        """The frames from `cursor`, not before `start`, up to a comfortable write.
 
         Texts of one reply that follow one another come merged. Viewers mostly stand at the same place, so answers are
         kept until `settle`.
@@ -143,12 +140,12 @@ class Ring:
 
     def _drop(self) -> None:
         frame = self._frames.popleft()
-        self._start += 1
+        self.start += 1
         size = _size(frame)
         self._bytes -= size
         self._budget.used -= size
         floor = self._floor
-        if frame.position and floor and self._start > self._floor_cursor and frame.position.epoch == floor.epoch:
+        if frame.position and floor and self.start > self._floor_cursor and frame.position.epoch == floor.epoch:
             self._floor = floor.at(max(floor.sequence, frame.position.sequence))
 
 

@@ -207,16 +207,13 @@ class Viewer(asyncio.Protocol):
             ring, cursor = place.ring, place.cursor
             if cursor == ring.end:
                 continue
-            if not ring.holds(cursor):
+            if cursor < ring.start:
                 self._catch_up(place)
                 return self._piece(self._owed) if self._owed else None
             place.was_lost = False
-            batch = ring.read(cursor)
-            place.cursor = batch.end
-            metrics.TALLY.frames += batch.end - cursor
-            if batch.is_chunk:
-                return batch.data
-            return self._piece(self._owe((batch.data,)))
+            data, place.cursor, is_chunk = ring.read(cursor)
+            metrics.TALLY.frames += place.cursor - cursor
+            return data if is_chunk else self._piece(self._owe((data,)))
         if self._last_words is not None:
             self._end(self._last_words)
         return None

@@ -12,6 +12,7 @@ import redis
 from ai_chat_client import Client
 from aichat_dev.chromium import find_chromium
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from support.alone import forget, hold_time, load_alone
 from support.needs import missing
 from support.processes import gateway, session_svc
 from support.redis_server import RedisServer
@@ -66,6 +67,28 @@ def visit(browser: Browser, world: World) -> Iterator[Opener]:
     for found in visits:
         found.close()
     assert [problem for found in visits for problem in found.problems] == []
+
+
+@pytest.fixture(scope="module")
+def alone_at_first(browser: Browser, world: World) -> Page:
+    return load_alone(browser.new_page(), world.page)
+
+
+@pytest.fixture
+def alone(alone_at_first: Page) -> Page:
+    """A page on which nothing runs but what the test loads: see support.alone."""
+    forget(alone_at_first)
+    return alone_at_first
+
+
+@pytest.fixture
+def timed(browser: Browser, world: World) -> Iterator[Page]:
+    """As `alone`, and time is the test's."""
+    with browser.new_page() as page:
+        page.clock.install()
+        load_alone(page, world.page)
+        hold_time(page)
+        yield page
 
 
 @pytest.fixture

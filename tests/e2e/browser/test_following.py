@@ -1,33 +1,7 @@
-"""How the page follows: its connection, what it has read of a session, and the events that come meanwhile."""
+"""How the page follows a session: what it has read, and the events that come meanwhile."""
 
-from collections.abc import Iterator
-
-import pytest
-from playwright.sync_api import Browser, Page
-from support.alone import call, forget, hold_time, load_alone
-from support.world import World
-
-STREAM = """
-  const { LiveStream } = await load("stream.js");
-  const bodies = [];
-  serve(({ signal }) => {
-    const body = new ReadableStream({ start: (controller) => {
-      bodies.push(async (text) => {
-        controller.enqueue(new TextEncoder().encode(text));
-        await until(() => controller.desiredSize === 1);
-      });
-      signal.addEventListener("abort", () => controller.error(signal.reason));
-    } });
-    return new Response(body);
-  });
-  const told = [];
-  const stream = new LiveStream({
-    onEvent: (event) => { told.push(event); if (event.hole) stream.restart(); },
-    onOpen: () => {},
-    onState: (state) => told.push(state),
-  });
-  Object.assign(globalThis, { bodies, stream, told });
-"""
+from playwright.sync_api import Page
+from support.alone import call
 
 CONVERSATION = """
   const { Conversation } = await load("conversation.js");
@@ -46,81 +20,7 @@ CONVERSATION = """
 """
 
 
-@pytest.fixture(scope="module")
-def shared(browser: Browser, world: World) -> Page:
-    return load_alone(browser.new_page(), world.page)
-
-
-@pytest.fixture
-def page(shared: Page) -> Page:
-    forget(shared)
-    return shared
-
-
-@pytest.fixture
-def timed(browser: Browser, world: World) -> Iterator[Page]:
-    """A page whose time is the test's."""
-    with browser.new_page() as page:
-        page.clock.install()
-        load_alone(page, world.page)
-        hold_time(page)
-        yield page
-
-
-def test_a_connection_that_falls_silent_is_replaced_by_one_that_goes_on_where_it_was(timed: Page) -> None:
-    begin = "stream.follow('s', 'e.1'); await until(() => told.includes('open'));"
-    call(timed, STREAM + begin)
-    assert "after=e.1" in timed.evaluate("asked[0].path")
-    timed.clock.run_for(30_000)
-    call(timed, 'await bodies[0](\'id: e.2\\ndata: {"type": "user"}\\n\\n:\\n\'); await until(() => told.at(-1).type);')
-    timed.clock.run_for(30_000)
-    call(timed, "await bodies[0]('id: e.5\\n\\n');")
-    timed.clock.run_for(44_000)
-    assert timed.evaluate("[stream.state, asked.length]") == ["open", 1]
-    timed.clock.run_for(3_000)
-    call(timed, "await until(() => asked.length === 2);")
-    assert "after=e.5" in timed.evaluate("asked[1].path"), "an id without data counts, too"
-
-
-def test_a_refused_connection_is_not_tried_before_the_server_wants_it(timed: Page) -> None:
-    busy = "serve(() => json({ detail: 'full' }, { status: 503, headers: { 'Retry-After': '30' } }));"
-    call(timed, STREAM + busy + "stream.follow(null, null); await until(() => told.includes('lost'));")
-    timed.clock.run_for(29_000)
-    assert timed.evaluate("asked.length") == 1
-    timed.clock.run_for(16_000)
-    assert timed.evaluate("asked.length") == 2
-
-
-@pytest.mark.parametrize("wish", ["dispatchEvent(new Event('online'))", "stream.retryNow()"])
-def test_who_is_online_again_does_not_wait_for_the_next_attempt(timed: Page, wish: str) -> None:
-    call(timed, STREAM + "serve(() => { throw new TypeError('offline'); });")
-    call(timed, "stream.follow(null, null); await until(() => stream.state === 'lost');")
-    assert timed.evaluate("asked.length") == 1
-    timed.evaluate(wish)
-    call(timed, "await until(() => asked.length === 2);")
-
-
-def test_a_hole_is_mended_by_a_new_connection_though_not_over_and_over(timed: Page) -> None:
-    call(timed, STREAM + "stream.follow('s', 'e.1'); await until(() => stream.state === 'open');")
-    call(timed, """await bodies[0]('id: e.2\\ndata: {"hole": true}\\n\\n'); await until(() => asked.length === 2);""")
-    assert "after=e.2" in timed.evaluate("asked[1].path"), "from what was told last"
-    timed.clock.run_for(2_000)
-    call(timed, "stream.restart();")
-    assert timed.evaluate("asked.length") == 2
-    timed.clock.run_for(2_000)
-    call(timed, "stream.restart();")
-    assert timed.evaluate("asked.length") == 3
-
-
-def test_a_page_that_comes_back_from_the_browsers_cache_goes_on(page: Page) -> None:
-    call(page, STREAM + "stream.follow('s', 'e.1'); await until(() => stream.state === 'open');")
-    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
-    assert page.evaluate("stream.state") == "idle"
-    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
-    call(page, "await until(() => asked.length === 2 && stream.state === 'open');")
-
-
-def test_what_comes_while_the_history_is_read_again_waits_and_is_taken_once(page: Page) -> None:
+def test_what_comes_while_the_history_is_read_again_waits_and_is_taken_once(alone: Page) -> None:
     taken = """
       let wait = null;
       serve(async (request) => {
@@ -138,10 +38,10 @@ def test_what_comes_while_the_history_is_read_again_waits_and_is_taken_once(page
       await until(() => conversation.log.position === "f.4");
       return [meanwhile, held(), stream.followed.at(-1)];
     """
-    assert call(page, CONVERSATION + taken) == [[1, 2], [1, 2, 3, 4], ["s", "e.2"]]
+    assert call(alone, CONVERSATION + taken) == [[1, 2], [1, 2, 3, 4], ["s", "e.2"]]
 
 
-def test_what_a_log_holds_already_does_not_change_it_and_does_not_begin_its_reply_anew(page: Page) -> None:
+def test_what_a_log_holds_already_does_not_change_it_and_does_not_begin_its_reply_anew(alone: Page) -> None:
     unchanged = """
       serve((request) => (isHistory(request) ? page([1, 2], "f.2") : json({ name: "s" })));
       await conversation.open("s");
@@ -152,10 +52,10 @@ def test_what_a_log_holds_already_does_not_change_it_and_does_not_begin_its_repl
         conversation.take({ type, payload: { replyId: "m2", from: 7, to: 8, content: "x", type: "a", data: {} } });
       return [held(), conversation.replies.drafts.map(({ id }) => id), stream.restarts];
     """
-    assert call(page, CONVERSATION + unchanged) == [[1, 2], ["now"], 0]
+    assert call(alone, CONVERSATION + unchanged) == [[1, 2], ["now"], 0]
 
 
-def test_a_missing_chunk_has_the_stream_told_from_anew(page: Page) -> None:
+def test_a_missing_chunk_has_the_stream_told_from_anew(alone: Page) -> None:
     holed = """
       serve((request) => (isHistory(request) ? page([1], "e.1") : json({ name: "s" })));
       await conversation.open("s");
@@ -163,10 +63,10 @@ def test_a_missing_chunk_has_the_stream_told_from_anew(page: Page) -> None:
       conversation.take({ type: "chunk", payload: { replyId: "r", content: "b", from: 1, to: 2 } });
       return [stream.restarts, conversation.replies.drafts[0].pieces];
     """
-    assert call(page, CONVERSATION + holed) == [1, []]
+    assert call(alone, CONVERSATION + holed) == [1, []]
 
 
-def test_what_the_list_tells_of_a_session_is_newer_than_an_answer_under_way(page: Page) -> None:
+def test_what_the_list_tells_of_a_session_is_newer_than_an_answer_under_way(alone: Page) -> None:
     newer = """
       const [opened, open] = gate();
       serve(async (request) => {
@@ -180,10 +80,10 @@ def test_what_the_list_tells_of_a_session_is_newer_than_an_answer_under_way(page
       await joined;
       return conversation.session.title;
     """
-    assert call(page, CONVERSATION + newer) == "new"
+    assert call(alone, CONVERSATION + newer) == "new"
 
 
-def test_a_session_that_could_not_be_read_or_was_missing_is_there_when_it_comes(page: Page) -> None:
+def test_a_session_that_could_not_be_read_or_was_missing_is_there_when_it_comes(alone: Page) -> None:
     there = """
       let how = () => { throw new TypeError("cut off"); };
       serve((request) => how(request));
@@ -199,10 +99,10 @@ def test_a_session_that_could_not_be_read_or_was_missing_is_there_when_it_comes(
       states.push(conversation.state);
       return states;
     """
-    assert call(page, CONVERSATION + there) == ["failed", "missing", "ready", "deleted"]
+    assert call(alone, CONVERSATION + there) == ["failed", "missing", "ready", "deleted"]
 
 
-def test_a_notice_stands_until_something_is_said(page: Page) -> None:
+def test_a_notice_stands_until_something_is_said(alone: Page) -> None:
     noticed = """
       serve((request) => (isHistory(request) ? page([1], "e.1") : json({ name: "s" })));
       await conversation.open("s");
@@ -213,10 +113,10 @@ def test_a_notice_stands_until_something_is_said(page: Page) -> None:
       conversation.take({ type: "message", payload: said(2, "assistant"), position: "e.2" });
       return [before, [conversation.notices.length, conversation.replies.drafts.length]];
     """
-    assert call(page, CONVERSATION + noticed) == [[1, 0], [0, 0]]
+    assert call(alone, CONVERSATION + noticed) == [[1, 0], [0, 0]]
 
 
-def test_older_pages_fail_are_tried_again_and_make_way_for_another_log(page: Page) -> None:
+def test_older_pages_fail_are_tried_again_and_make_way_for_another_log(alone: Page) -> None:
     older = """
       let answer = () => page([3, 4], "e.4", "c");
       serve((request) => (isHistory(request) ? answer(request) : json({ name: "s" })));
@@ -234,10 +134,10 @@ def test_older_pages_fail_are_tried_again_and_make_way_for_another_log(page: Pag
       await conversation.older();
       return [failed, joined, held(), conversation.loadingOlder];
     """
-    assert call(page, CONVERSATION + older) == ["failed", ["no", [1, 2, 3, 4], True], [8, 9], "no"]
+    assert call(alone, CONVERSATION + older) == ["failed", ["no", [1, 2, 3, 4], True], [8, 9], "no"]
 
 
-def test_an_older_page_of_a_log_that_is_gone_is_left_out(page: Page) -> None:
+def test_an_older_page_of_a_log_that_is_gone_is_left_out(alone: Page) -> None:
     gone = """
       const [opened, open] = gate();
       let before = null;
@@ -254,10 +154,10 @@ def test_an_older_page_of_a_log_that_is_gone_is_left_out(page: Page) -> None:
       await reading;
       return held();
     """
-    assert call(page, CONVERSATION + gone) == []
+    assert call(alone, CONVERSATION + gone) == []
 
 
-def test_what_lies_far_above_is_let_go_of_unless_the_log_is_another_one(page: Page) -> None:
+def test_what_lies_far_above_is_let_go_of_unless_the_log_is_another_one(alone: Page) -> None:
     shed = """
       let answer = () => page([1, 2, 3, 4], "e.4");
       serve((request) => (isHistory(request) ? answer(request) : json({ name: "s" })));
@@ -269,10 +169,10 @@ def test_what_lies_far_above_is_let_go_of_unless_the_log_is_another_one(page: Pa
       await conversation.shed();
       return [other, held(), conversation.log.before];
     """
-    assert call(page, CONVERSATION + shed) == [[1, 2, 3, 4], [3, 4], "c"]
+    assert call(alone, CONVERSATION + shed) == [[1, 2, 3, 4], [3, 4], "c"]
 
 
-def test_the_list_takes_what_comes_while_it_is_read_and_only_what_the_search_finds(page: Page) -> None:
+def test_the_list_takes_what_comes_while_it_is_read_and_only_what_the_search_finds(alone: Page) -> None:
     listed = """
       const { SessionList } = await load("sessions.js");
       const list = new SessionList();
@@ -291,10 +191,10 @@ def test_the_list_takes_what_comes_while_it_is_read_and_only_what_the_search_fin
       list.take({ change: "updated", session: { name: "x", title: "none", lastMessage: 5 } });
       return [all, names().includes("c"), names().includes("x")];
     """
-    assert call(page, CONVERSATION + listed) == [["new", "b"], True, False]
+    assert call(alone, CONVERSATION + listed) == [["new", "b"], True, False]
 
 
-def test_a_list_whose_cursor_is_no_longer_taken_is_read_from_the_top(page: Page) -> None:
+def test_a_list_whose_cursor_is_no_longer_taken_is_read_from_the_top(alone: Page) -> None:
     again = """
       const { SessionList } = await load("sessions.js");
       const list = new SessionList();
@@ -306,4 +206,4 @@ def test_a_list_whose_cursor_is_no_longer_taken_is_read_from_the_top(page: Page)
       await until(() => list.sessions[0].name === "now");
       return [list.hasMore, list.loadingMore];
     """
-    assert call(page, CONVERSATION + again) == [True, False]
+    assert call(alone, CONVERSATION + again) == [True, False]

@@ -1,28 +1,15 @@
 """What the page keeps: messages, replies, positions, what is typed and what is on its way."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
-from support.alone import call, forget, hold_time, load_alone
-from support.world import World
+from playwright.sync_api import Page
+from support.alone import call
 
 EPOCH, LATER = "mws8lg5t86ce", "mws8lg5u0000"
 
 
-@pytest.fixture(scope="module")
-def shared(browser: Browser, world: World) -> Page:
-    return load_alone(browser.new_page(), world.page)
-
-
-@pytest.fixture
-def page(shared: Page) -> Page:
-    forget(shared)
-    return shared
-
-
-def test_the_newest_page_is_joined_to_older_ones_where_they_meet(page: Page) -> None:
+def test_the_newest_page_is_joined_to_older_ones_where_they_meet(alone: Page) -> None:
     held = """
       const { MessageLog } = await load("log.js");
       const log = new MessageLog();
@@ -35,10 +22,10 @@ def test_the_newest_page_is_joined_to_older_ones_where_they_meet(page: Page) -> 
       log.replace([said(10)], "f.10", "fourth");
       return [met, apart, log.messages.map((m) => m.sequence)];
     """
-    assert call(page, held) == [[[3, 4, 5, 6], "cursor", True], [[9, 10], "third"], [10]]
+    assert call(alone, held) == [[[3, 4, 5, 6], "cursor", True], [[9, 10], "third"], [10]]
 
 
-def test_a_live_message_is_added_known_or_tells_of_a_gap(page: Page) -> None:
+def test_a_live_message_is_added_known_or_tells_of_a_gap(alone: Page) -> None:
     outcomes = """
       const { MessageLog } = await load("log.js");
       const { parsePosition } = await load("position.js");
@@ -47,22 +34,22 @@ def test_a_live_message_is_added_known_or_tells_of_a_gap(page: Page) -> None:
       return argument.map(([at, n]) => [log.append(said(n), parsePosition(at)), log.position]);
     """
     steps = [["e5.2", 2], ["e5.4", 4], ["e5.3", 3], ["e4.9", 9], ["e6.2", 2], ["e6.1", 1]]
-    assert call(page, outcomes, steps) == [
+    assert call(alone, outcomes, steps) == [
         ["known", "e5.2"], ["gap", "e5.2"], ["added", "e5.3"], ["known", "e5.3"], ["gap", "e5.3"], ["added", "e6.1"],
     ]  # fmt: skip
 
 
-def test_a_log_that_is_shortened_to_what_is_not_held_is_read_again(page: Page) -> None:
+def test_a_log_that_is_shortened_to_what_is_not_held_is_read_again(alone: Page) -> None:
     shortened = """
       const { MessageLog } = await load("log.js");
       const log = new MessageLog();
       log.replace([said(3), said(4)], "e.4", "cursor");
       return [log.truncate(3, { epoch: "f" }), log.position, log.truncate(2, { epoch: "g" })];
     """
-    assert call(page, shortened) == ["added", "f.3", "gap"]
+    assert call(alone, shortened) == ["added", "f.3", "gap"]
 
 
-def test_an_older_page_is_put_before_what_is_held_each_message_once(page: Page) -> None:
+def test_an_older_page_is_put_before_what_is_held_each_message_once(alone: Page) -> None:
     prepended = """
       const { MessageLog } = await load("log.js");
       const log = new MessageLog();
@@ -70,18 +57,18 @@ def test_an_older_page_is_put_before_what_is_held_each_message_once(page: Page) 
       log.prepend([said(1), said(2), said(3)], null);
       return [log.messages.map((m) => m.sequence), log.before];
     """
-    assert call(page, prepended) == [[1, 2, 3], None]
+    assert call(alone, prepended) == [[1, 2, 3], None]
 
 
-def test_an_epoch_that_is_longer_is_later_and_what_is_no_position_is_none(page: Page) -> None:
+def test_an_epoch_that_is_longer_is_later_and_what_is_no_position_is_none(alone: Page) -> None:
     compared = """
       const { compareEpochs, parsePosition } = await load("position.js");
       return [compareEpochs("zz", "100") < 0, compareEpochs("100", "zz") > 0, parsePosition(".3"), parsePosition("e")];
     """
-    assert call(page, compared) == [True, True, None, None]
+    assert call(alone, compared) == [True, True, None, None]
 
 
-def test_a_chunk_comes_once_and_a_missing_one_is_told(page: Page) -> None:
+def test_a_chunk_comes_once_and_a_missing_one_is_told(alone: Page) -> None:
     drafted = """
       const { Replies } = await load("replies.js");
       const replies = new Replies(() => {});
@@ -90,10 +77,10 @@ def test_a_chunk_comes_once_and_a_missing_one_is_told(page: Page) -> None:
       return [taken, replies.drafts[0].pieces];
     """
     chunks = [["a", 0, 1], ["b", 1, 3], ["a", 0, 1], ["b", 1, 3], ["d", 4, 5], ["c", 3, 4]]
-    assert call(page, drafted, chunks) == [[True, True, True, True, False, True], ["abc"]]
+    assert call(alone, drafted, chunks) == [[True, True, True, True, False, True], ["abc"]]
 
 
-def test_after_a_new_connection_only_what_is_heard_of_again_is_still_being_written(page: Page) -> None:
+def test_after_a_new_connection_only_what_is_heard_of_again_is_still_being_written(alone: Page) -> None:
     left = """
       const { Replies } = await load("replies.js");
       const replies = new Replies(() => {});
@@ -107,10 +94,10 @@ def test_after_a_new_connection_only_what_is_heard_of_again_is_still_being_writt
       replies.settle("current");
       return [before.length, names()];
     """
-    assert call(page, left) == [4, ["current", "heard", ""]]
+    assert call(alone, left) == [4, ["current", "heard", ""]]
 
 
-def test_who_writes_is_learnt_where_the_beginning_was_missed(page: Page) -> None:
+def test_who_writes_is_learnt_where_the_beginning_was_missed(alone: Page) -> None:
     learnt = """
       const { Replies } = await load("replies.js");
       const replies = new Replies(() => {});
@@ -122,17 +109,7 @@ def test_who_writes_is_learnt_where_the_beginning_was_missed(page: Page) -> None
       const { author, model, pieces } = replies.drafts[0];
       return [before, author, model, pieces];
     """
-    assert call(page, learnt) == ["", "bot", "m", ["a"]]
-
-
-@pytest.fixture
-def timed(browser: Browser, world: World) -> Iterator[Page]:
-    """A page whose time is the test's."""
-    with browser.new_page() as page:
-        page.clock.install()
-        load_alone(page, world.page)
-        hold_time(page)
-        yield page
+    assert call(alone, learnt) == ["", "bot", "m", ["a"]]
 
 
 def test_a_reply_of_chat_ai_ends_with_30_seconds_of_silence(timed: Page) -> None:
@@ -151,7 +128,7 @@ def test_a_reply_of_chat_ai_ends_with_30_seconds_of_silence(timed: Page) -> None
     assert timed.evaluate("[replies.drafts.length, ended]") == [0, 1]
 
 
-def plan(page: Page, messages: list[dict[str, Any]], **facts: bool) -> Any:  # noqa: ANN401 - JSON.
+def plan(alone: Page, messages: list[dict[str, Any]], **facts: bool) -> Any:  # noqa: ANN401 - JSON.
     made = """
       const { planAgain } = await load("again.js");
       const { messages, facts } = argument;
@@ -160,23 +137,23 @@ def plan(page: Page, messages: list[dict[str, Any]], **facts: bool) -> Any:  # n
       return plan && [plan.keep, plan.messages.map(({ id, ...rest }) => rest)];
     """
     numbered = [{"sequence": number, **message} for number, message in enumerate(messages, 1)]
-    return call(page, made, {"messages": numbered, "facts": facts})
+    return call(alone, made, {"messages": numbered, "facts": facts})
 
 
-def test_a_question_is_answered_again_where_it_stands_while_it_is_fresh_and_anew_later(page: Page) -> None:
+def test_a_question_is_answered_again_where_it_stands_while_it_is_fresh_and_anew_later(alone: Page) -> None:
     asked: dict[str, Any] = {"role": "user", "content": "why?", "author": "ann"}
     answer: dict[str, Any] = {"role": "assistant", "content": "dunno"}
     anew = [{"role": "user", "content": "why?", "author": "ann"}]
-    assert plan(page, [answer]) is None
-    assert plan(page, [asked | {"age": 1000}, answer]) == [1, []]
-    assert plan(page, [asked | {"age": 1000}], awaiting=True) == [1, []]
-    assert plan(page, [answer, asked | {"age": 1000}]) == [1, anew], "cutting nothing off would change nothing"
-    assert plan(page, [asked | {"age": 61_000}, answer]) == [0, anew]
-    assert plan(page, [asked, answer]) == [0, anew], "chat.ai's messages have no time"
-    assert plan(page, [asked | {"age": -5000}, answer]) == [0, anew], "a clock that is ahead proves nothing"
+    assert plan(alone, [answer]) is None
+    assert plan(alone, [asked | {"age": 1000}, answer]) == [1, []]
+    assert plan(alone, [asked | {"age": 1000}], awaiting=True) == [1, []]
+    assert plan(alone, [answer, asked | {"age": 1000}]) == [1, anew], "cutting nothing off would change nothing"
+    assert plan(alone, [asked | {"age": 61_000}, answer]) == [0, anew]
+    assert plan(alone, [asked, answer]) == [0, anew], "chat.ai's messages have no time"
+    assert plan(alone, [asked | {"age": -5000}, answer]) == [0, anew], "a clock that is ahead proves nothing"
 
 
-def test_what_is_asked_anew_takes_the_messages_directly_before_it_along(page: Page) -> None:
+def test_what_is_asked_anew_takes_the_messages_directly_before_it_along(alone: Page) -> None:
     more: dict[str, Any] = {"role": "user", "content": "a file", "author": "ann", "attributes": {"name": "x"}}
     asked: dict[str, Any] = {"role": "user", "content": "and?", "author": "ann"}
     messages: list[dict[str, Any]] = [
@@ -185,7 +162,7 @@ def test_what_is_asked_anew_takes_the_messages_directly_before_it_along(page: Pa
         more,
         asked,
     ]
-    kept, anew = plan(page, messages, named=False)
+    kept, anew = plan(alone, messages, named=False)
     assert kept == 2
     assert anew == [{key: value for key, value in message.items() if key != "author"} for message in (more, asked)]
 
@@ -202,7 +179,7 @@ def test_what_is_asked_anew_takes_the_messages_directly_before_it_along(page: Pa
     ],
 )
 def test_whatever_becomes_of_the_shortening_the_question_is_sent_once_or_kept(
-    page: Page, truncated: str, found: dict[str, Any] | None, outcome: str
+    alone: Page, truncated: str, found: dict[str, Any] | None, outcome: str
 ) -> None:
     ran = """
       const { askAgain } = await load("again.js");
@@ -226,10 +203,24 @@ def test_whatever_becomes_of_the_shortening_the_question_is_sent_once_or_kept(
       const left = outbox.of("s").map(({ state }) => state);
       return [error && left.length === 0 && localStorage.length === 0 ? "failed" : left[0], sent];
     """
-    assert call(page, ran, {"truncated": truncated, "found": found}) == [outcome, int(outcome == "sent")]
+    assert call(alone, ran, {"truncated": truncated, "found": found}) == [outcome, int(outcome == "sent")]
 
 
-def test_what_a_closed_page_left_is_sent_in_order_unless_nobody_knows_what_became_of_it(page: Page) -> None:
+def test_a_shortening_that_would_change_nothing_and_got_lost_has_not_happened(alone: Page) -> None:
+    ran = """
+      const { askAgain } = await load("again.js");
+      const { Outbox } = await load("outbox.js");
+      serve(({ path }) => {
+        if (path.endsWith("/truncate")) throw new TypeError("cut off");
+        return json([said(2)], { headers: { "Session-Position": argument } });
+      });
+      try { await askAgain("s", "e.2", { keep: 2, messages: [] }, new Outbox()); } catch ({ reason }) { return reason; }
+    """
+    assert call(alone, ran, "e.2") == "NETWORK"
+    assert call(alone, ran, "f.2") is None
+
+
+def test_what_a_closed_page_left_is_sent_in_order_unless_nobody_knows_what_became_of_it(alone: Page) -> None:
     revived = """
       const now = Date.now();
       const hour = 3600_000;
@@ -244,23 +235,23 @@ def test_what_a_closed_page_left_is_sent_in_order_unless_nobody_knows_what_becam
       const { Outbox } = await load("outbox.js");
       return new Outbox().of("s").map(({ key, state }) => [key, state]);
     """
-    assert call(page, revived) == [
+    assert call(alone, revived) == [
         ["e-old", "refused"], ["d-held", "refused"], ["c-refused", "refused"], ["b-sooner", "waiting"],
         ["a-later", "waiting"],
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("status", "state"), [(401, "waiting"), (429, "waiting"), (503, "waiting"), (403, "refused")])
-def test_what_may_be_taken_later_waits_and_what_may_not_is_refused(page: Page, status: int, state: str) -> None:
+def test_what_may_be_taken_later_waits_and_what_may_not_is_refused(alone: Page, status: int, state: str) -> None:
     tried = """
       const { Outbox } = await load("outbox.js");
       serve(() => json({ detail: "no" }, { status: argument, headers: { "Retry-After": "60" } }));
       const outbox = new Outbox();
       outbox.add("s", "hello", "");
       await until(() => outbox.of("s")[0].problem);
-      return [outbox.of("s")[0].state, Boolean(localStorage.length)];
+      return [outbox.of("s")[0].state, localStorage.length];
     """
-    assert call(page, tried, status) == [state, True]
+    assert call(alone, tried, status) == [state, 1]
 
 
 def test_a_message_is_tried_again_when_the_server_says_and_forgotten_once_it_is_there(timed: Page) -> None:
@@ -279,7 +270,24 @@ def test_a_message_is_tried_again_when_the_server_says_and_forgotten_once_it_is_
     assert timed.evaluate("[asked.length, localStorage.length]") == [2, 0]
 
 
-def test_drafts_are_kept_for_the_50_sessions_written_in_last_and_go_with_their_text(page: Page) -> None:
+def test_a_server_that_is_away_is_asked_less_and_less_often(timed: Page) -> None:
+    begin = """
+      const { Outbox } = await load("outbox.js");
+      serve(() => json({}, { status: 503 }));
+      globalThis.outbox = new Outbox();
+      outbox.add("s", "hello", "");
+      await until(() => outbox.of("s")[0].problem);
+    """
+    call(timed, begin)
+    for tried, pause in enumerate((2_000, 4_000, 8_000), 1):
+        timed.clock.run_for(pause - 100)
+        assert timed.evaluate("asked.length") == tried
+        timed.clock.run_for(200)
+        assert timed.evaluate("asked.length") == tried + 1
+        call(timed, "await until(() => outbox.of('s')[0].state === 'waiting');")
+
+
+def test_drafts_are_kept_for_the_50_sessions_written_in_last_and_go_with_their_text(alone: Page) -> None:
     kept = """
       const { draftOf, forgetTyped, keepDraft } = await load("drafts.js");
       const put = (name, at) => { const real = Date.now; Date.now = () => at; keepDraft(name, name); Date.now = real; };
@@ -292,4 +300,4 @@ def test_drafts_are_kept_for_the_50_sessions_written_in_last_and_go_with_their_t
       forgetTyped();
       return [left, emptied, Object.keys(localStorage)];
     """
-    assert call(page, kept) == [["", "s2", "newest"], ["", False], ["another"]]
+    assert call(alone, kept) == [["", "s2", "newest"], ["", False], ["another"]]

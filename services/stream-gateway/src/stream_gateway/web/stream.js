@@ -51,7 +51,6 @@ export class LiveStream {
     this.#session = session;
     this.#after = after;
     this.#wanted = true;
-    this.#attempt = 0;
     this.#connect();
   }
 

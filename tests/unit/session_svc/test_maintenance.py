@@ -20,6 +20,7 @@ class FailingStore(InMemorySessionStore):
         super().__init__(storage.store._state, storage.replies)
         self.failure: Exception | None = None
         self.listed = True
+        self.taken = False
         self.settled = 0
         self.calls: list[str] = []
 
@@ -30,8 +31,10 @@ class FailingStore(InMemorySessionStore):
     async def is_listed(self) -> bool:
         return self.listed
 
-    async def adopt(self) -> int:
+    async def adopt(self) -> int | None:
         self.calls.append("adopt")
+        if self.taken:
+            return None
         self.listed = True
         return 1
 
@@ -86,6 +89,16 @@ async def test_without_a_list_the_sessions_are_found_before_it_is_ready() -> Non
     async with maintaining(store):
         await until(lambda: "ready" in store.calls)
     assert store.calls.index("adopt") < store.calls.index("ready")
+
+
+async def test_while_another_replica_makes_the_first_list_it_is_not_ready() -> None:
+    store = FailingStore()
+    store.listed, store.taken = False, True
+    async with maintaining(store):
+        await until(lambda: store.calls.count("adopt") > 2)
+        assert "ready" not in store.calls
+        store.taken = False
+        await until(lambda: "ready" in store.calls)
 
 
 async def test_sessions_of_other_programs_are_looked_for_whenever_the_store_is_regained() -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from session_svc.domain.errors import SessionServiceError
+from session_svc.domain.errors import SessionServiceError, StoreUnavailable
 from session_svc.storage.base import SessionStore
 
 SETTLE_SECONDS: Final = 0.4
@@ -78,13 +78,15 @@ class Maintenance:
             await self._store.ping()
 
     async def _list_unless_listed(self) -> None:
-        if not await self._store.is_listed():
-            await self._adopt_once()
+        if not await self._store.is_listed() and not await self._adopt_once():
+            raise StoreUnavailable("another replica is listing the sessions")
 
-    async def _adopt_once(self) -> None:
+    async def _adopt_once(self) -> bool:
+        """Whether all sessions are listed by it."""
         adopted = await self._store.adopt()
         if adopted:
             _log.info("sessions_adopted", count=adopted)
+        return adopted is not None
 
     async def _attempt(self, what: str, step: Callable[[], Awaitable[object]]) -> bool:
         """Whether `step` succeeded. One that fails is tried again in time: conversations go on without it."""

@@ -161,15 +161,18 @@ class SessionStore(ABC):
         """
 
     @abstractmethod
-    async def adopt(self) -> int:
+    async def adopt(self) -> int | None:
         """Lists the sessions that other programs left in the store unlisted; returns how many.
 
-        On one replica at a time and in small steps; 0 where another replica is at it.
+        On one replica at a time and in small steps; None where another replica is at it, or has taken over.
         """
 
     @abstractmethod
     async def is_listed(self) -> bool:
-        """Whether there is a list of sessions at all; without one `adopt` comes before the first answer."""
+        """Whether there is a list of sessions; without one `adopt` comes before the first answer.
+
+        Not while any replica is making the first list: it is not whole.
+        """
 
     @abstractmethod
     async def ping(self) -> None:

@@ -55,7 +55,7 @@ class InMemorySessionStore(SessionStore):
     async def settle_due(self) -> None:
         self._replies.settle()
 
-    async def adopt(self) -> int:
+    async def adopt(self) -> int | None:
         return 0
 
     async def is_listed(self) -> bool:

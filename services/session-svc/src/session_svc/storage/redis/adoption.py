@@ -12,7 +12,10 @@ from session_svc.entropy import random_digits
 from session_svc.storage.redis.client import RedisClient
 from session_svc.storage.redis.scripts import Script
 
+INDEX: Final = "sessions:activity"
 LOCK: Final = "sessions:adopting"
+_FIRST: Final = "first-"
+"""What the lock's value begins with while the first list is being made."""
 LOCK_SECONDS: Final = 30
 STEP_KEYS: Final = 500
 PAUSE_SECONDS: Final = 0.01
@@ -29,11 +32,18 @@ class Adoption:
     def __init__(self, client: RedisClient) -> None:
         self._client = client
 
-    async def run(self) -> int:
-        """Lists what is not listed; returns how many. 0 where another replica holds the lock."""
+    async def is_listed(self) -> bool:
+        """Whether there is a list that is not just being made."""
+        listed = await self._client.command("EXISTS", INDEX)
+        return bool(listed) and not str(await self._client.command("GET", LOCK) or "").startswith(_FIRST)
+
+    async def run(self) -> int | None:
+        """Lists what is not listed; returns how many. None where another replica holds the lock, or has taken it."""
         token = random_digits(12)
+        if not await self._client.command("EXISTS", INDEX):
+            token = _FIRST + token
         if await self._client.command("SET", LOCK, token, "NX", "EX", LOCK_SECONDS) is None:
-            return 0
+            return None
         adopted, cursor = 0, "0"
         while True:
             cursor, keys = await self._client.command("SCAN", cursor, "MATCH", "session:*", "COUNT", STEP_KEYS)
@@ -41,7 +51,7 @@ class Adoption:
             if cursor == "0":
                 break
             if await self._client.command("GET", LOCK) != token:
-                return adopted
+                return None
             await self._client.command("EXPIRE", LOCK, LOCK_SECONDS)
             await asyncio.sleep(PAUSE_SECONDS)
         if await self._client.command("GET", LOCK) == token:
@@ -51,7 +61,7 @@ class Adoption:
     async def _adopt(self, names: list[str]) -> int:
         if not names:
             return 0
-        scores = await self._client.command("ZMSCORE", "sessions:activity", *names)
+        scores = await self._client.command("ZMSCORE", INDEX, *names)
         adopted = 0
         for name, score in zip(names, scores, strict=True):
             if score is None:

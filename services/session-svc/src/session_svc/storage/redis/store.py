@@ -80,11 +80,11 @@ class RedisSessionStore(SessionStore):
             if len(names) < DUE_AT_ONCE:
                 return
 
-    async def adopt(self) -> int:
+    async def adopt(self) -> int | None:
         return await self._adoption.run()
 
     async def is_listed(self) -> bool:
-        return bool(await self._client.command("EXISTS", "sessions:activity"))
+        return await self._adoption.is_listed()
 
     async def ping(self) -> None:
         await self._client.command("PING")

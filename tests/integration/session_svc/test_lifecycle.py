@@ -192,6 +192,20 @@ def test_metrics_count_calls_by_method_and_status() -> None:
     assert 'session_svc_call_seconds_count{method="AppendMessages"} 1.0' in text
 
 
+def test_metrics_tell_how_long_the_store_takes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        metrics = f"127.0.0.1:{free.getsockname()[1]}"
+    with (
+        RedisServer() as redis,
+        session_svc(redis.url, METRICS_LISTEN=metrics) as service,
+        grpc.insecure_channel(service.address) as channel,
+    ):
+        say(stub_of(channel), "s")
+        with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=60) as answer:
+            text = answer.read().decode()
+    assert 'session_svc_store_seconds_count{step="append"} 1.0' in text
+
+
 def test_logs_carry_the_request_id_and_never_a_message() -> None:
     with session_svc(LOG_LEVEL="debug") as service, grpc.insecure_channel(service.address) as channel:
         stub = stub_of(channel)

@@ -29,7 +29,7 @@ from session_svc.transport.calls import Calls
 from session_svc.transport.capacity import Capacity, Patience
 from session_svc.transport.guard import Guard, Quota
 from session_svc.transport.health import Health
-from session_svc.transport.metrics import CallMetrics
+from session_svc.transport.metrics import CallMetrics, StoreMetrics
 from session_svc.transport.servicer import SessionServicer
 
 
@@ -61,8 +61,13 @@ async def open_backend(settings: SessionServiceSettings) -> AsyncIterator[Backen
         memory = InMemoryStorage(bus, default_ttl_ms=settings.default_ttl_ms)
         yield Backend(memory.history, memory.replies, memory.store, bus)
         return
+    store_metrics = StoreMetrics()
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(open_storage(settings.redis_dsn(), settings.default_ttl_ms))
+        REGISTRY.register(store_metrics)
+        stack.callback(REGISTRY.unregister, store_metrics)
+        redis = await stack.enter_async_context(
+            open_storage(settings.redis_dsn(), settings.default_ttl_ms, store_metrics.took)
+        )
         redis_bus = await stack.enter_async_context(RedisStreamBus(settings.redis_dsn()))
         yield Backend(redis.history, redis.replies, redis.store, redis_bus)
 

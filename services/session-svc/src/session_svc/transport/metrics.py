@@ -1,4 +1,4 @@
-"""What Prometheus is told of the calls.
+"""What Prometheus is told of the calls, and of the store's part in them.
 
 Counted in plain numbers on the event loop, and turned into samples when somebody asks: a call then costs one
 bisection and three additions.
@@ -16,22 +16,35 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 """Upper bounds in seconds."""
 
 
-class MethodMetrics:
-    """One method's numbers."""
+class Durations:
+    """How long something took."""
 
-    __slots__ = ("buckets", "open", "seconds", "statuses")
+    __slots__ = ("buckets", "seconds")
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Counts one more."""
+        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds += seconds
+
+
+class MethodMetrics:
+    """One method's numbers."""
+
+    __slots__ = ("durations", "open", "statuses")
+
+    def __init__(self) -> None:
+        self.durations = Durations()
         self.statuses: dict[grpc.StatusCode, int] = {}
         self.open = 0
 
     def ended(self, status: grpc.StatusCode, seconds: float) -> None:
         """Counts one call that took `seconds`."""
         self.statuses[status] = self.statuses.get(status, 0) + 1
-        self.buckets[bisect_left(BUCKETS, seconds)] += 1
-        self.seconds += seconds
+        self.durations.add(seconds)
 
 
 class CallMetrics(Collector):
@@ -52,9 +65,31 @@ class CallMetrics(Collector):
         for name, method in self._methods.items():
             for status, count in list(method.statuses.items()):
                 calls.add_metric([name, status.name], count)
-            seconds.add_metric([name], _cumulative(method.buckets), method.seconds)
+            seconds.add_metric([name], _cumulative(method.durations.buckets), method.durations.seconds)
             is_open.add_metric([name], method.open)
         yield from (calls, seconds, is_open)
+
+
+class StoreMetrics(Collector):
+    """How long the store took, by what it did; register it with a Prometheus registry."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, Durations] = {}
+
+    def took(self, step: str, seconds: float) -> None:
+        """Counts one answer of the store, for better or worse."""
+        durations = self._steps.get(step)
+        if durations is None:
+            durations = self._steps[step] = Durations()
+        durations.add(seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        """The samples, as they are now."""
+        text = "How long the store took to answer, waiting for others before included."
+        seconds = HistogramMetricFamily("session_svc_store_seconds", text, labels=["step"])
+        for step, durations in list(self._steps.items()):
+            seconds.add_metric([step], _cumulative(durations.buckets), durations.seconds)
+        yield seconds
 
 
 def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:

@@ -1,8 +1,9 @@
 """The client of Redis: stays connected, runs scripts, says plainly when it cannot."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Final
 
 import hiredis
@@ -24,6 +25,9 @@ REFUSALS: Final = frozenset(
 _log = structlog.get_logger()
 
 
+Took = Callable[[str, float], None]
+
+
 class RedisClient:
     """Runs scripts on one pipelined connection, which it renews when it is lost.
 
@@ -31,7 +35,9 @@ class RedisClient:
     who has a request id, can know whether to repeat it.
     """
 
-    def __init__(self, url: str, default_ttl_ms: int | None) -> None:
+    def __init__(self, url: str, default_ttl_ms: int | None, took: Took) -> None:
+        """`took` is told of every script: its name, and how many seconds passed until its answer."""
+        self._took = took
         self._endpoint = Endpoint.parse(url)
         self._default_ttl = "" if default_ttl_ms is None else default_ttl_ms
         self._sources = load()
@@ -96,6 +102,7 @@ class RedisClient:
         if connection is None:
             raise StoreUnavailable
         command = ("EVALSHA", self._sources[script].sha, 0, random_digits(SALT_LENGTH), self._default_ttl, *arguments)
+        began = perf_counter()
         try:
             reply: list[Answer] = await connection.send(command)
         except hiredis.ReplyError as error:
@@ -104,6 +111,8 @@ class RedisClient:
             # Somebody flushed the scripts; this one did not run.
             await self.command("SCRIPT", "LOAD", self._sources[script].text)
             reply = await self.command(*command)
+        finally:
+            self._took(script, perf_counter() - began)
         return reply
 
     async def _connect(self) -> None:

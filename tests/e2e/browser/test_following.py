@@ -137,6 +137,22 @@ def test_older_pages_fail_are_tried_again_and_make_way_for_another_log(alone: Pa
     assert call(alone, CONVERSATION + older) == ["failed", ["no", [1, 2, 3, 4], True], [8, 9], "no"]
 
 
+def test_where_a_cursor_is_no_longer_taken_one_begins_again_at_the_newest_page(alone: Page) -> None:
+    begun_again = """
+      let answer = () => page([3, 4], "e.4", "c");
+      serve((request) => (isHistory(request) ? answer(request) : json({ name: "s" })));
+      await conversation.open("s");
+      answer = () => page([2], "e.4", "b");
+      await conversation.older();
+      const before = held();
+      answer = ({ path }) => path.includes("before") ? json({ reason: "INVALID_PAGE_TOKEN" }, { status: 400 })
+        : page([3, 4], "e.4", "new");
+      await conversation.older();
+      return [before, held(), conversation.log.before];
+    """
+    assert call(alone, CONVERSATION + begun_again) == [[2, 3, 4], [3, 4], "new"]
+
+
 def test_an_older_page_of_a_log_that_is_gone_is_left_out(alone: Page) -> None:
     gone = """
       const [opened, open] = gate();

@@ -1,8 +1,7 @@
 // Which session the address names: `s/<name>` below the page's base, or none.
 
-// The gateway writes the base relative to the address that was asked for; the address changes, the base must not.
+// The gateway writes the base relative to the address that was asked for; it stays when the address changes.
 const base = new URL("./", document.baseURI);
-document.querySelector("base").href = base.href;
 
 /** One segment of a path, so that the link also survives being pasted into prose or a shell. @param {string} name */
 const segment = (name) =>

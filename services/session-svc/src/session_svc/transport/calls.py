@@ -82,7 +82,7 @@ class Calls:
         self._visits = OpenCalls(guard, capacity.calls, patience, self._left)
         """Of what is open to all: whether a full server is healthy must be heard."""
         self.streams = Streams(guard, capacity.streams, patience, self._left)
-        self.relief = Relief(memory, (self._unary, self._visits, self.streams))
+        self.relief = Relief(memory, (self._unary, self._visits), self.streams)
         self._draining = False
         self._drained = asyncio.Event()
         self._refused = 0

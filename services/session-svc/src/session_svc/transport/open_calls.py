@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 import grpc
@@ -21,7 +22,7 @@ class OpenCall:
     Handlers begin with the headers and read the request themselves, so that who sends none is known and counted.
     """
 
-    __slots__ = ("_answered", "_over", "_patience", "_refusal", "_rpc", "_timer", "_waits_since")
+    __slots__ = ("_answered", "_over", "_patience", "_refusal", "_rpc", "_timer", "_waits_since", "began")
 
     def __init__(self, patience: Patience, over: Callable[["OpenCall"], None]) -> None:
         """Of the handler that runs now; `over` is called at its end."""
@@ -32,7 +33,8 @@ class OpenCall:
         self._waits_since: float | None = None
         """Since when it waits for its client, to send the request or to take the answer."""
         self._answered = False
-        self._timer = asyncio.get_running_loop().call_later(patience.call, self._overdue)
+        self._timer: asyncio.TimerHandle | None = None
+        self.began = asyncio.get_running_loop().time()
         self._rpc.when_over(self._ended)
 
     async def request(self, context: Context) -> bytes:
@@ -61,7 +63,8 @@ class OpenCall:
         if self._waits_since is not None and self._waits_since < since:
             self._give_up(out_of_memory())
 
-    def _overdue(self) -> None:
+    def overdue(self) -> None:
+        """Gives it up: it has taken as long as it may."""
         seconds = f"{self._patience.call:.0f} s"
         self._give_up(InvalidField("request", f"not there within {seconds}; send it at once"))
 
@@ -71,11 +74,11 @@ class OpenCall:
         elif self._refusal is None:
             self._refusal = refusal
             self._rpc.handler.cancel()
-            self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_later(self._patience.last_words, self._rpc.tear_down)
 
     def _ended(self, _: asyncio.Task[Any]) -> None:
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self._over(self)
 
 
@@ -103,6 +106,11 @@ class OpenCalls:
         call = OpenCall(self._patience, self._over)
         self._open[call] = close
         return call
+
+    def end_overdue(self, now: float) -> None:
+        """Gives up those that have taken as long as they may. A timer for each call would cost more than the rest."""
+        for call in list(takewhile(lambda call: call.began < now - self._patience.call, self._open)):
+            call.overdue()
 
     def relieve(self, since: float) -> None:
         """Gives up those that have waited for their clients since before `since`."""

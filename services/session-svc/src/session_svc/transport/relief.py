@@ -7,12 +7,14 @@ nothing new is begun, and those that have waited for their clients longest are g
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from aichat_runtime.memory import SAMPLE_SECONDS, MemoryGuard
 
 from session_svc.transport.errors import out_of_memory
+from session_svc.transport.open_calls import OpenCalls
+from session_svc.transport.streams import Streams
 
 WAIT_SECONDS: Final = 0.5
 """So long a client may always take: a request that is on its way, a client that reads, takes less."""
@@ -20,19 +22,13 @@ WAIT_SECONDS: Final = 0.5
 _log = structlog.get_logger(__name__)
 
 
-class Relievable(Protocol):
-    """Something that holds memory for clients."""
-
-    def relieve(self, since: float) -> None:
-        """Lets go of what has waited for its client since before `since`, in the loop's time."""
-
-
 class Relief:
-    """Keeps the process within its memory."""
+    """Keeps the process within its memory, and its calls within their time."""
 
-    def __init__(self, memory: MemoryGuard, held: Sequence[Relievable]) -> None:
+    def __init__(self, memory: MemoryGuard, calls: Sequence[OpenCalls], streams: Streams) -> None:
         self._memory = memory
-        self._held = held
+        self._calls = calls
+        self._streams = streams
 
     def check(self) -> None:
         """Raises RateLimited when nothing new may be begun."""
@@ -41,7 +37,7 @@ class Relief:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Looks after the memory while entered."""
+        """Looks after both while entered."""
         task = asyncio.create_task(self._look(), name="relief")
         try:
             yield
@@ -54,10 +50,14 @@ class Relief:
         told = False
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
+            now = loop.time()
+            for calls in self._calls:
+                calls.end_overdue(now)
             exceeded = self._memory.exceeded
             if exceeded:
-                for held in self._held:
-                    held.relieve(loop.time() - WAIT_SECONDS)
+                for calls in self._calls:
+                    calls.relieve(now - WAIT_SECONDS)
+                self._streams.relieve(now - WAIT_SECONDS)
             if exceeded != told:
                 told = exceeded
                 _log.warning("memory", exceeded=exceeded, limit=self._memory.limit)

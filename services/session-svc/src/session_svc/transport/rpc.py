@@ -32,9 +32,10 @@ class Rpc:
 
     def __init__(self) -> None:
         handler = asyncio.current_task()
-        assert isinstance(handler, _Handling), "grpc.aio runs handlers in tasks of their own"  # noqa: S101 - A test sees it.
-        self.handler = handler
-        self.keeper = handler.keeper
+        assert handler is not None  # noqa: S101 - Handlers run in tasks.
+        self.handler: asyncio.Task[Any] = handler
+        # Where another gRPC names its keepers otherwise, calls are served, and torn down as far as a handler can be.
+        self.keeper: asyncio.Task[Any] = handler.keeper if isinstance(handler, _Handling) else handler
 
     def when_over(self, callback: Callable[[asyncio.Task[Any]], object]) -> None:
         """Calls `callback` once gRPC has let go of the call: its client has all of it, or has left."""

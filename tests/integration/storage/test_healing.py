@@ -8,6 +8,7 @@ import pytest
 import redis
 from session_svc.domain.errors import InvalidName, SessionNotFound, UnusableData
 from session_svc.domain.message import NewMessage, Role, Status
+from session_svc.domain.reply import ReplyLease, ReplyStart
 from session_svc.domain.session import NewSession, SessionChange
 from session_svc.storage.base import Append
 from session_svc.storage.redis import RedisStorage
@@ -259,6 +260,45 @@ async def test_a_session_that_chat_ai_deleted_leaves_the_list_and_its_remains_go
     assert (await storage.store.page(after=None, limit=10)).sessions == ()
     assert types(channel.events(), "s") == ["deleted"]
     assert raw.keys("*") == []
+
+
+async def test_whoever_looks_for_a_session_that_another_program_removed_tells_everybody_that_it_is_gone(
+    storage: RedisStorage, raw: redis.Redis, channel: Channel
+) -> None:
+    await storage.history.append(Append("s", [HELLO], request_id="r", fingerprint="f"))
+    channel.events()
+    raw.delete("session:s:messages", "session:s:metadata")
+    for _ in range(2):
+        with pytest.raises(SessionNotFound):
+            await storage.store.get("s")
+    told = channel.events()
+    assert types(told, "s") == ["deleted"]
+    assert [event["type"] for event in told if event["channel"] == "ai-chat:sessions"] == ["deleted"]
+    assert raw.keys("*") == []
+
+
+async def test_a_reply_of_a_session_that_another_program_removed_is_no_part_of_the_next(
+    storage: RedisStorage, raw: redis.Redis
+) -> None:
+    await storage.replies.start(ReplyStart("s", "r", "", "bot", "", 60_000, [HELLO]))
+    raw.delete("session:s:messages", "session:s:metadata")
+    appended = await storage.history.append(Append("s", [HELLO]))
+    assert appended.session.reply is None
+    assert not raw.exists("session:s:reply")
+    assert raw.zscore("sessions:due", "s") is None
+
+
+async def test_what_was_asked_in_a_session_that_another_program_removed_is_answered_by_nobody(
+    storage: RedisStorage, raw: redis.Redis
+) -> None:
+    start = ReplyStart("s", "r", "", "bot", "", 60_000, [HELLO])
+    await storage.replies.start(start)
+    await storage.history.append(Append("s", [HELLO]))  # Asked again, which outlives the reply.
+    raw.delete("session:s:messages", "session:s:metadata")
+    lease = await storage.replies.start(start)
+    assert isinstance(lease, ReplyLease)
+    await storage.replies.finish(lease, attributes="", messages=[])
+    assert not (await storage.store.get("s")).awaiting_reply
 
 
 async def test_an_element_keeps_attributes_byte_for_byte(storage: RedisStorage, raw: redis.Redis) -> None:

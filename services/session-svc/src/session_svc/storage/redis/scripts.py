@@ -28,7 +28,7 @@ class Script(StrEnum):
     UPDATE = "update"
 
 
-_LIBRARY: Final = ("values", "expiry", "session", "events", "messages", "reconcile", "requests", "endings", "replies")
+_LIBRARY: Final = ("values", "expiry", "session", "events", "messages", "requests", "endings", "reconcile", "replies")
 """What stands before every script, in this order: each may use those before it."""
 
 

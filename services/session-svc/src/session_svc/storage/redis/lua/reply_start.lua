@@ -35,11 +35,11 @@ s.reply = {
   id = id, writer = writer, fence = ARGV[9], author = ARGV[10], model = ARGV[11], started = NOW,
   lease = tonumber(ARGV[12]), lease_until = NOW + tonumber(ARGV[12]), frames = 0, text_bytes = 0, bytes = 0,
 }
+if created then redis.call('DEL', s.keys.reply, s.keys.today, s.keys.yesterday) end
 redis.call('HSET', s.keys.reply, 'id', id, 'writer', writer, 'fence', ARGV[9], 'author', ARGV[10], 'model', ARGV[11],
   'startedAt', integer(NOW), 'lease', ARGV[12], 'leaseUntil', integer(s.reply.lease_until), 'frames', 0,
   'textBytes', 0, 'bytes', 0)
 redis.call('DEL', s.keys.chunks)
-if created then redis.call('DEL', s.keys.today, s.keys.yesterday) end
 s.active = NOW
 if has_messages then
   look_at_last(s)

@@ -15,7 +15,7 @@ if s.exists then
   if s.reply and s.reply.lease_until <= NOW then
     redis.call('ZADD', DUE, integer(NOW + math.max(1, s.reply.lease - tonumber(ARGV[4]))), s.name)
   end
-elseif redis.call('ZSCORE', ACTIVITY, s.name) or redis.call('ZSCORE', DUE, s.name) then
-  forget(s)
+else
+  forget_if_known(s)
 end
 return {'OK'}

@@ -26,3 +26,8 @@ local function forget(s)
   publish(s, 'deleted', '{}', at)
   redis.call('PUBLISH', LIST_CHANNEL, event('deleted', '{"name":' .. json(s.name) .. '}', at))
 end
+
+-- Does so for a session that went without us: expired, or removed by another program. Once.
+local function forget_if_known(s)
+  if redis.call('ZSCORE', ACTIVITY, s.name) or redis.call('ZSCORE', DUE, s.name) then forget(s) end
+end

@@ -78,7 +78,10 @@ end
 local function existing(name)
   local s, failure = open(name)
   if failure then return nil, failure end
-  if not s.exists then return nil, {'SESSION_NOT_FOUND'} end
+  if not s.exists then
+    forget_if_known(s)
+    return nil, {'SESSION_NOT_FOUND'}
+  end
   reconcile(s)
   return s
 end

@@ -68,9 +68,9 @@ local function conflict(s, expected)
   if expected ~= position(s) then return {'POSITION_CONFLICT', position(s)} end
 end
 
--- Makes a session that does not exist yet one that does; its caller saves it.
+-- Makes a session that does not exist yet one that does; its caller saves it, and drops what an earlier one left.
 local function found(s, owner)
-  s.exists, s.epoch, s.created, s.owner = true, next_epoch(s.epoch), NOW, owner
+  s.exists, s.epoch, s.created, s.owner, s.reply = true, next_epoch(s.epoch), NOW, owner, nil
 end
 
 local function seen(s)

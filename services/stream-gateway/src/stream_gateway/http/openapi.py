@@ -10,7 +10,7 @@ from stream_gateway.http.bodies import MessagesBody, ProblemJson
 from stream_gateway.http.problems import MEDIA_TYPE
 
 _REF: Final = "#/components/schemas/{model}"
-_PROBLEM: Final = {
+_PROBLEM: Final[dict[str, Any]] = {
     "description": "Refused; `reason` says why",
     "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="ProblemJson")}}},
 }
@@ -28,10 +28,16 @@ _WRITE: Final = [{"token": ["write"]}, {"cookie": ["write"]}]
 _OPEN: Final[list[dict[str, list[str]]]] = []
 """Whom a route answers: whoever has a token of that scope, or everybody."""
 _HTML: Final = {"200": {"description": "The web page", "content": {"text/html": {}}}, "default": _PROBLEM}
+_PAGE: Final = _HTML | {"303": {"description": "To the sign-in page, where tokens are needed and none was sent"}}
+_JSON: Final[dict[str, Any]] = {"content": {"application/json": {}}}
 _SIGN_IN: Final = {
     "type": "object",
     "required": ["token"],
     "properties": {"token": {"type": "string"}, "next": {"type": "string"}},
+}
+_SIGN_IN_REFUSED: Final = {
+    "description": "The page again, with what was wrong; a problem where the request is no form of ours",
+    "content": {"text/html": {}, **_PROBLEM["content"]},
 }
 _NAME: Final = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
 
@@ -41,12 +47,12 @@ def _query(name: str, description: str) -> dict[str, Any]:
 
 
 _OTHER_ROUTES: Final[dict[str, Any]] = {
-    "/": {"get": {"summary": "The web page", "responses": _HTML, "security": _OPEN}},
+    "/": {"get": {"summary": "The web page", "responses": _PAGE, "security": _OPEN}},
     "/s/{name}": {
         "get": {
             "summary": "The web page at one session",
             "parameters": [_NAME],
-            "responses": _HTML,
+            "responses": _PAGE,
             "security": _OPEN,
         }
     },
@@ -60,7 +66,7 @@ _OTHER_ROUTES: Final[dict[str, Any]] = {
         "post": {
             "summary": "Keeps the token in a cookie; only from that page",
             "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": _SIGN_IN}}},
-            "responses": {"303": {"description": "To where one wanted to go"}, "default": _PROBLEM},
+            "responses": {"303": {"description": "To where one wanted to go"}, "default": _SIGN_IN_REFUSED},
             "security": _OPEN,
         },
     },
@@ -74,7 +80,7 @@ _OTHER_ROUTES: Final[dict[str, Any]] = {
     "/openapi.json": {
         "get": {
             "summary": "This description",
-            "responses": {"200": {"description": "OpenAPI", "content": {"application/json": {}}}},
+            "responses": {"200": {"description": "OpenAPI"} | _JSON, "default": _PROBLEM},
             "security": _OPEN,
         }
     },
@@ -97,7 +103,7 @@ _OTHER_ROUTES: Final[dict[str, Any]] = {
     "/healthz": {
         "get": {
             "summary": "Whether the process lives",
-            "responses": {"200": {"description": "It does"}},
+            "responses": {"200": {"description": "It does"} | _JSON, "default": _PROBLEM},
             "security": _OPEN,
         }
     },
@@ -105,7 +111,11 @@ _OTHER_ROUTES: Final[dict[str, Any]] = {
         "get": {
             "security": _OPEN,
             "summary": "Whether it can serve",
-            "responses": {"200": {"description": "It can"}, "503": {"description": "Something is out of reach"}},
+            "responses": {
+                "200": {"description": "It can"} | _JSON,
+                "503": {"description": "Something is out of reach"} | _JSON,
+                "default": _PROBLEM,
+            },
         }
     },
 }

@@ -24,7 +24,7 @@ run: .venv/ready ## Run everything here, without Docker: Redis, session-svc, str
 	@exec $(BIN)/python -m aichat_dev.run
 
 test: .venv/ready ## Run all tests; ARGS="-k name" chooses some
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint types test ## Run all that a change must pass
 

@@ -54,6 +54,7 @@ class Project(Running):
             **inherited(INHERITED),
             "COMPOSE_PROJECT_NAME": self.project,
             "HEALTH_INTERVAL": "1s",
+            "HEALTH_RETRIES": "120",  # Whoever waits for another that is stopped is not to be given up meanwhile.
             **settings,
         }
 

@@ -1,11 +1,12 @@
 """One browser profile that looks at the page, and writes down whatever goes wrong in it."""
 
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request
 
-WAIT_MS: Final = 30_000
+WAIT_MS: Final = 60_000
 ATTEMPTS: Final = 5
 NETWORK_CHANGED: Final = "net::ERR_NETWORK_CHANGED"
 EXPECTED: Final = "Failed to load resource"
@@ -13,7 +14,17 @@ EXPECTED: Final = "Failed to load resource"
 
 
 def load(page: Page, url: str) -> None:
-    """Goes there, again while a change of this machine's network cuts the loading off.
+    """Goes there, again while a change of this machine's network cuts the loading off."""
+    _whole(page, lambda: page.goto(url))
+
+
+def reload(page: Page) -> None:
+    """Loads the page again, as `load` does."""
+    _whole(page, page.reload)
+
+
+def _whole(page: Page, loading: Callable[[], object]) -> None:
+    """Does `loading` until everything that it asked for has come.
 
     Chromium drops every request under way, to this machine too, when any interface comes or goes: a container's, say.
     """
@@ -26,11 +37,11 @@ def load(page: Page, url: str) -> None:
 
         page.on("requestfailed", failed)
         try:
-            page.goto(url)
+            loading()
         except Error as error:
             if NETWORK_CHANGED not in error.message:
                 raise
-            cut_off.append(url)
+            cut_off.append(page.url)
         page.remove_listener("requestfailed", failed)
         if not cut_off:
             return

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Page, expect
 from support import chat_ai
 from support.until import until
-from support.visit import Opener
+from support.visit import Opener, load
 from support.world import World
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -68,7 +68,7 @@ def test_axe_finds_nothing_wrong(world: World, visit: Opener, rich: str, scheme:
     page.get_by_role("button", name="More", exact=True).click()
     page.get_by_role("button", name="Rename…").click()
     assert axe(page) == []
-    page.goto(world.page)
+    load(page, world.page)
     expect(page.get_by_text("Pick up a conversation")).to_be_visible()
     assert axe(page) == []
 

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from google.protobuf.timestamp_pb2 import Timestamp
 from playwright.sync_api import Page, expect
 from support.answering import Answering
-from support.visit import Opener
+from support.visit import Opener, reload
 from support.world import World
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -152,7 +152,7 @@ def test_a_question_that_was_taken_out_survives_a_reload(world: World, visit: Op
     expect(page.locator(".outgoing")).to_contain_text("why?")
     expect(page.locator("#messages .message")).to_have_count(0)
     page.unroute("**/messages")
-    page.reload()
+    reload(page)
     expect(page.locator("#messages .prose")).to_have_text(["why?"])
     expect(page.locator(".outgoing")).to_have_count(0)
     assert world.client.get_session("reloaded").awaiting_reply

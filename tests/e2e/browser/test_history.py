@@ -9,7 +9,7 @@ from ai_chat_client import (
     Message,
 )
 from playwright.sync_api import Page, expect
-from support.visit import Opener
+from support.visit import Opener, reload
 from support.world import World
 
 MARKDOWN = """# A heading
@@ -47,7 +47,7 @@ def test_a_click_shows_the_session_and_the_address_leads_back_to_it(world: World
     expect(page.locator("#messages .message")).to_contain_text("another conversation")
     page.go_back()
     expect(page.locator("#messages .message")).to_contain_text("the first word")
-    page.reload()
+    reload(page)
     expect(page.locator("#messages .message")).to_contain_text("the first word")
     page.get_by_role("link", name="ai-chat").click()
     expect(page.get_by_text("Pick up a conversation")).to_be_visible()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 from support import chat_ai
-from support.visit import Opener
+from support.visit import Opener, load, reload
 from support.world import World
 
 
@@ -89,7 +89,7 @@ def test_a_session_of_chat_ai_opens_under_whatever_name_it_has(world: World, vis
     world.client.get_session(name)
     page = visit()
     # Its entry comes once the background scan has found it; until then the link leads there all the same.
-    page.goto(world.page + world.link(name))
+    load(page, world.page + world.link(name))
     expect(page.locator(".message")).to_contain_text(f"hello from {name}")
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
     assert page.url == world.page + world.link(name)
@@ -106,5 +106,5 @@ def test_a_session_whose_name_no_address_can_hold_says_so(world: World, visit: O
     page = visit()
     page.locator('a[data-session=".."]').click()
     expect(page.get_by_text("A browser cannot ask for a session of this name.")).to_be_visible()
-    page.reload()
+    reload(page)
     expect(page.get_by_text("Pick up a conversation")).to_be_visible()

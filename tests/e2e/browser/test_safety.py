@@ -6,7 +6,7 @@ from ai_chat_client import MESSAGE_STATUS_FAILED
 from playwright.sync_api import expect
 from support import chat_ai
 from support.until import until
-from support.visit import Opener
+from support.visit import Opener, load
 from support.world import World
 
 PAYLOADS = [
@@ -73,7 +73,7 @@ def test_names_titles_authors_labels_and_previews_are_text(world: World, visit: 
     page = visit(world.link(name))
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
     expect(page.locator("#messages .message")).to_have_count(1)
-    page.goto(world.page + world.link("markup"))
+    load(page, world.page + world.link("markup"))
     expect(page.get_by_role("heading", level=1)).to_have_text(MARKUP)
     expect(page.locator("#messages .author").first).to_have_text(MARKUP)
     expect(page.locator("#facts .label")).to_have_text(f"team: {MARKUP}")

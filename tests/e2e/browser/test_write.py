@@ -6,7 +6,7 @@ from ai_chat_client.errors import NotFoundError
 from playwright.sync_api import Page, Route, expect
 from support.processes import gateway
 from support.until import until
-from support.visit import Opener
+from support.visit import Opener, reload
 from support.world import World
 
 
@@ -56,7 +56,7 @@ def test_what_is_typed_is_kept_for_each_session_through_a_reload(world: World, v
     field.fill("for the second")
     page.locator('a[data-session="draft-a"]').click()
     expect(field).to_have_value("for the first")
-    page.reload()
+    reload(page)
     expect(field).to_have_value("for the first")
 
 
@@ -76,7 +76,7 @@ def test_a_refused_message_says_why_and_can_be_sent_again(world: World, visit: O
     write(page, "a word")
     expect(page.locator(".outgoing")).to_contain_text("Not sent: That word is not allowed.")
     page.unroute("**/api/sessions/refused/messages*")
-    page.reload()
+    reload(page)
     expect(page.locator(".outgoing")).to_contain_text("a word")
     page.get_by_role("button", name="Retry").click()
     expect(page.locator("#messages .message")).to_have_count(2)
@@ -89,7 +89,7 @@ def test_an_answer_that_got_lost_does_not_double_the_message(world: World, visit
     page = visit(world.link("lost"))
     # Without the stream, which would tell that the message is there.
     page.route("**/api/stream*", lambda route: route.abort())
-    page.reload()
+    reload(page)
     expect(page.locator("#messages .message")).to_have_count(1)
     attempts: list[str] = []
 

@@ -11,7 +11,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import redis
-from aichat_runtime.settings import Address, load
+from aichat_runtime.address import Address
+from aichat_runtime.settings import load
 
 from aichat_dev.directory_lock import DirectoryInUseError
 from aichat_dev.embedded_redis import EmbeddedRedis, EmbeddedRedisError, free_port

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Final, Literal
 
-from aichat_runtime.settings import Address, ServiceSettings
+from aichat_runtime.address import Address
+from aichat_runtime.settings import ServiceSettings
 from pydantic import Field, SecretStr
 
 DEFAULT_GRPC_PORT: Final = 50051
-ANY_HOST: Final = ("0.0.0.0", "::")  # noqa: S104 - To recognise them, not to bind them.
 REDIS_FIELDS: Final = frozenset({"redis_url", "redis_host", "redis_port", "redis_username", "redis_password"})
 
 
@@ -33,7 +33,7 @@ class RunSettings(ServiceSettings):
     @property
     def page_url(self) -> str:
         """Where a browser on this machine finds the page."""
-        return self.public_url or f"http://{reachable(self.gateway_listen)}/"
+        return self.public_url or f"http://{self.gateway_listen.reachable}/"
 
     @property
     def who_answers(self) -> str:
@@ -54,14 +54,7 @@ class RunSettings(ServiceSettings):
     @property
     def grpc_address(self) -> str:
         """Where a client on this machine finds session-svc."""
-        return str(reachable(self.session_svc_listen))
-
-
-def reachable(listen: Address) -> Address:
-    """Where this machine reaches what listens at `listen`: loopback for "every interface"."""
-    if listen.host not in ANY_HOST:
-        return listen
-    return Address("::1" if ":" in listen.host else "127.0.0.1", listen.port)
+        return str(self.session_svc_listen.reachable)
 
 
 def child_environment(settings: RunSettings, redis_url: str | None) -> dict[str, str]:

@@ -239,7 +239,12 @@ def test_health_says_whether_the_service_answers(stack: Stack, service: str, sta
 
 
 def test_every_bad_setting_is_named_at_once() -> None:
-    bad = {"ASSISTANT_HISTORY": "0", "OPENAI_BASE_URL": "ollama", "ASSISTANT_MAX_AGE": "soon"}
+    bad = {
+        "ASSISTANT_HISTORY": "0",
+        "OPENAI_BASE_URL": "ollama",
+        "ASSISTANT_MAX_AGE": "soon",
+        "SESSION_SVC_ADDRESS": "a b",
+    }
     status, said = run(**bad)
     assert status == 2
     for variable in bad:

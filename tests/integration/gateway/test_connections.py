@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aichat_runtime.address import Address
 from aichat_runtime.limits import OpenLimit
-from aichat_runtime.settings import Address
 from aichat_runtime.tls import server_context
 from stream_gateway import protocol
 from stream_gateway.server import GatewayServer, listen

@@ -20,7 +20,7 @@ def elsewhere(in_memory: Deployment) -> Iterator[Service]:
         in_memory.session_svc.address,
         GATEWAY_HOSTS="inside.example, [2001:db8::1]",
         PUBLIC_URL="https://chat.example.com/team/",
-        PUBLIC_GRPC_ADDRESS='grpc.example.com:443"><script>',
+        PUBLIC_GRPC_ADDRESS='dns:///grpc.example.com:443"><script>',
         TRUSTED_PROXIES="127.0.0.0/8",
         WEB_STREAM_ENABLED="false",
         until="listening",
@@ -161,7 +161,7 @@ def test_the_page_is_filled_in_and_cannot_be_escaped_from(elsewhere: Service) ->
 
     assert '<base href="./">' in root
     assert '<base href="../">' in session
-    assert 'content="grpc.example.com:443&quot;&gt;&lt;script&gt;"' in root
+    assert 'content="dns:///grpc.example.com:443&quot;&gt;&lt;script&gt;"' in root
     assert 'name="ai-chat-write" content="false"' in root
     assert 'name="ai-chat-stream" content="false"' in root
     assert "__" not in re.sub(r"<script.*?</script>", "", root)

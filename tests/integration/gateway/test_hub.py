@@ -8,7 +8,7 @@ import httpx
 import pytest
 import redis
 from ai_chat_client import ROLE_USER, AsyncClient, Message
-from aichat_runtime.settings import Address
+from aichat_runtime.address import Address
 from integration.gateway.conftest import Deployment
 from prometheus_client import REGISTRY
 from stream_gateway import bootstrap

@@ -10,8 +10,8 @@ import httpx
 import psutil
 import pytest
 from ai_chat_client import ROLE_USER, AsyncClient, Message
+from aichat_runtime.address import Address
 from aichat_runtime.memory import MemoryGuard
-from aichat_runtime.settings import Address
 from integration.gateway.conftest import Deployment
 from stream_gateway import bootstrap
 from stream_gateway.history import History

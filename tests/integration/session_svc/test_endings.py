@@ -13,7 +13,7 @@ import pytest
 from aichat.session.v1 import session_pb2 as pb
 from aichat.session.v1 import session_service_pb2 as api
 from aichat.session.v1.session_service_pb2_grpc import SessionServiceStub
-from aichat_runtime.settings import Address
+from aichat_runtime.address import Address
 from grpc_health.v1 import health_pb2
 from integration.session_svc.raw import Raw
 from session_svc import bootstrap

@@ -120,9 +120,9 @@ def test_without_tls_nobody_is_answered_and_another_authority_is_not_trusted(tmp
 def test_a_certificate_without_its_key_is_refused_at_start_in_one_line(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     authority.key.write_bytes(authority.issue()[1])
-    for environment, status in (
-        ({"TLS_CERT": str(authority.cert), "TLS_KEY": str(authority.key)}, 1),
-        ({"TLS_CERT": str(authority.cert)}, 2),
+    for environment in (
+        {"TLS_CERT": str(authority.cert), "TLS_KEY": str(authority.key)},
+        {"TLS_CERT": str(authority.cert)},
     ):
         refused = subprocess.run(
             [sys.executable, "-m", "session_svc"],
@@ -132,9 +132,24 @@ def test_a_certificate_without_its_key_is_refused_at_start_in_one_line(tmp_path:
             timeout=60,
             check=False,
         )
-        assert refused.returncode == status
+        assert refused.returncode == 2
         [line] = refused.stderr.splitlines()
         assert str(authority.key) in line or "TLS_KEY" in line
+
+
+def test_health_says_which_certificate_it_cannot_read(tmp_path: Path) -> None:
+    asked = subprocess.run(
+        [sys.executable, "-m", "session_svc", "health"],
+        env={"PATH": os.environ["PATH"], "TLS_CERT": str(tmp_path / "missing.pem")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert asked.returncode == 1
+    [line] = asked.stderr.splitlines()
+    assert "TLS_CERT" in line
+    assert "missing.pem" in line
 
 
 @contextmanager

@@ -110,8 +110,8 @@ def test_a_file_that_is_no_list_of_tokens_is_neither_edited_nor_served_and_never
         timeout=60,
         check=False,
     )
-    for refused in (served, token(path, "create", "ada")):
-        assert refused.returncode == 1
+    for refused, status in ((served, 2), (token(path, "create", "ada"), 1)):
+        assert refused.returncode == status
         assert str(path) in refused.stderr
         assert "SECRET" not in refused.stderr
         assert "Traceback" not in refused.stderr

@@ -60,8 +60,9 @@ def test_published_on_loopback_it_may_listen_everywhere(monkeypatch: pytest.Monk
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("TRUSTED_PROXIES", "proxy"),
         ("GATEWAY_LISTEN", "3000"),
-        ("GATEWAY_LISTEN", "0.0.0.0:3000"),
         ("WEB_STREAM_ENABLED", "perhaps"),
+        ("SESSION_SVC_ADDRESS", "a b"),
+        ("PUBLIC_GRPC_ADDRESS", "nowhere"),
     ],
 )
 def test_a_bad_value_is_an_error(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:

@@ -7,10 +7,10 @@ import sys
 from typing import Final
 
 import structlog
-from ai_chat_client import AiChatError, AsyncClient, ConfigurationError, RetryPolicy
+from ai_chat_client import AiChatError, AsyncClient, RetryPolicy
 from aichat_runtime import logs, metrics
 from aichat_runtime.lifecycle import StopSignals
-from aichat_runtime.settings import exit_with_errors, load
+from aichat_runtime.settings import load
 
 from ai_chat_assistant.answering import Answering
 from ai_chat_assistant.providers.choice import Providers
@@ -36,14 +36,11 @@ def main() -> None:
     )
     command = parser.parse_args().command
     settings = load(AssistantSettings)
-    try:
-        if command == "health":
-            raise SystemExit(asyncio.run(_health(settings)))
-        logs.configure(settings.log_level, settings.log_format)
-        logging.getLogger("httpx2").setLevel(logging.WARNING)  # A line per request, with the server's whole URL.
-        asyncio.run(_serve(settings))
-    except ConfigurationError as error:
-        exit_with_errors([f"SESSION_SVC_ADDRESS: {error}"])
+    if command == "health":
+        raise SystemExit(asyncio.run(_health(settings)))
+    logs.configure(settings.log_level, settings.log_format)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # A line per request, with the server's whole URL.
+    asyncio.run(_serve(settings))
 
 
 async def _serve(settings: AssistantSettings) -> None:

@@ -1,11 +1,13 @@
 """The assistant's settings; see the README for each."""
 
-from typing import Final, Self
+from collections.abc import Iterator
+from typing import Final
 from urllib.parse import urlsplit
 
-from ai_chat_client import Endpoint
+from ai_chat_client import ConfigurationError, Endpoint
+from ai_chat_client.connection import Connection
 from aichat_runtime.settings import ProgramSettings
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
 ECHO: Final = "echo"
 """As a model's name: no model, the echo."""
@@ -34,29 +36,32 @@ class AssistantSettings(ProgramSettings):
             raise ValueError("no URL of a server; write for example http://localhost:11434/v1 (Ollama)")
         return value
 
-    @model_validator(mode="after")
-    def _a_model_has_a_server(self) -> Self:
+    @field_validator("session_svc_address")
+    @classmethod
+    def _address_is_one(cls, value: str) -> str:
+        Endpoint.parse(value)
+        return value
+
+    def problems(self) -> Iterator[str]:
+        """See ProgramSettings."""
+        yield from super().problems()
         if self.assistant_model not in {None, ECHO} and not self.has_model_server:
-            raise ValueError(
+            yield (
                 "ASSISTANT_MODEL: there is no server for it; set OPENAI_API_KEY (OpenAI itself), "
                 "or OPENAI_BASE_URL, for example http://localhost:11434/v1 (Ollama)"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _the_token_is_not_exposed(self) -> Self:
-        if self.assistant_token is None or self.session_svc_trusted or self.session_svc_tls:
-            return self
-        try:
-            local = Endpoint.parse(self.session_svc_address, tls=False).local
-        except ValueError as error:
-            raise ValueError(f"SESSION_SVC_ADDRESS: {error}") from None
-        if not local:
-            raise ValueError(
+        exposed = self.assistant_token is not None and not self.session_svc_trusted and not self.session_svc_tls
+        if exposed and not Endpoint.parse(self.session_svc_address, tls=False).local:
+            yield (
                 f"ASSISTANT_TOKEN: not sent to {self.session_svc_address} without encryption; give SESSION_SVC_TLS_CA "
                 f"or https://, or write http:// before the address where the network between is your own"
             )
-        return self
+        token = self.assistant_token.get_secret_value() if self.assistant_token else None
+        ca, tls = self.session_svc_tls_ca, self.session_svc_tls
+        try:
+            Connection(self.session_svc_address, token=token, tls_ca=ca, tls=tls, insecure=True)
+        except ConfigurationError as error:
+            yield f"SESSION_SVC_ADDRESS, ASSISTANT_TOKEN or SESSION_SVC_TLS_CA: {error}"
 
     @property
     def has_model_server(self) -> bool:

@@ -2,7 +2,7 @@
 
 from prometheus_client import start_http_server
 
-from aichat_runtime.settings import Address
+from aichat_runtime.address import Address
 
 
 def serve(address: Address | None) -> None:

@@ -5,30 +5,30 @@ Any field may also be given as `<NAME>_FILE`, the path of a file that holds it,
 as Docker and Kubernetes mount secrets.
 """
 
-import ipaddress
-import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import (
+    BeforeValidator,
     ByteSize,
     Field,
-    GetCoreSchemaHandler,
     SecretStr,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from aichat_runtime.address import Address, host_of, is_loopback
+from aichat_runtime.file_source import FileSource, Unreadable
 from aichat_runtime.memory import default_limit
 from aichat_runtime.proxies import TrustedProxies
+from aichat_runtime.tls import UnusablePairError, read_pair
 
 SettingsT = TypeVar("SettingsT", bound="ProgramSettings")
 
@@ -37,79 +37,20 @@ LEAST_MEMORY = 128 * 1024 * 1024
 """With less a service would refuse everything from its start."""
 
 _BYTES = TypeAdapter(ByteSize)
+_UNREADABLE = "unreadable_file"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen: a host name or IP address and a port, 0 for any free one."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Reads `host:port` or `[v6]:port`; raises ValueError that shows the form."""
-        host, colon, port = text.strip().rpartition(":")
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        elif ":" in host:
-            host = ""
-        if not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
-            raise ValueError(f"{text!r} is no address; write host:port, for example 127.0.0.1:3000 or [::1]:3000")
-        return cls(host, int(port))
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Lets a settings field be an Address, read from text."""
-        del source, handler
-        return core_schema.no_info_plain_validator_function(
-            lambda value: value if isinstance(value, cls) else cls.parse(str(value))
-        )
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        return is_loopback(self.host)
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an IP address, is this machine alone."""
-    if host == "localhost":
-        return True
+def _enough_memory(value: object) -> int | None:
+    """Bytes, or a size with a unit; enough to run with."""
+    if value is None:
+        return None
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-class _FileSource(PydanticBaseSettingsSource):
-    """Reads `<NAME>_FILE` for fields whose own variable is not set."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - The base class fixes the signature.
-        path = os.environ.get(f"{field_name.upper()}_FILE", "")
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnreadableFileError(f"{field_name.upper()}_FILE: {error}") from error
-
-    def __call__(self) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for name, field in self.settings_cls.model_fields.items():
-            if name.endswith("_file"):
-                continue
-            value, key, _ = self.get_field_value(field, name)
-            if value is not None:
-                values[key] = value
-        return values
-
-
-class UnreadableFileError(Exception):
-    """A `<NAME>_FILE` names a file that cannot be read."""
+        size = int(_BYTES.validate_python(value))
+    except ValidationError:
+        size = -1
+    if size and size < LEAST_MEMORY:
+        raise ValueError(f"{value!r} is no size; write bytes or a unit, at least 128MiB: 512MiB; 0 is no limit")
+    return size
 
 
 class ProgramSettings(BaseSettings):
@@ -131,7 +72,21 @@ class ProgramSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - The base class fixes the signature.
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - The base class fixes the signature.
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _FileSource(settings_cls)
+        return init_settings, env_settings, FileSource(settings_cls)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _its_file_can_be_read(cls, value: object) -> object:
+        if isinstance(value, Unreadable):
+            raise PydanticCustomError(_UNREADABLE, "{problem}", {"problem": value.problem})
+        return value
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong between settings that are each well-formed, or with a file that one names.
+
+        A line for each, the variable first. `load` reports them; a subclass adds its own.
+        """
+        yield from ()
 
 
 class ServiceSettings(ProgramSettings):
@@ -155,34 +110,50 @@ class ServiceSettings(ProgramSettings):
     oidc_jwks: str | None = Field(None, description="its keys, a URL or a file; else where its discovery says")
     tls_cert: Path | None = Field(None, description="PEM: the certificate, then those that vouch for it")
     tls_key: Path | None = Field(None, description="PEM: the certificate's private key")
-    limit_memory: int | None = Field(None, description="bytes, or with a unit; 0: no limit; else by the machine")
+    limit_memory: Annotated[int | None, BeforeValidator(_enough_memory)] = Field(
+        None, description="bytes, or with a unit; 0: no limit; else by the machine"
+    )
 
-    @field_validator("limit_memory", mode="before")
+    @field_validator("redis_url")
     @classmethod
-    def _memory_is_enough_to_run(cls, value: object) -> int | None:
-        if value is None:
-            return None
-        try:
-            size = int(_BYTES.validate_python(value))
-        except ValidationError:
-            size = -1
-        if size and size < LEAST_MEMORY:
-            raise ValueError(f"{value!r} is no size; write bytes or a unit, at least 128MiB: 512MiB; 0 is no limit")
-        return size
+    def _redis_url_is_one(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not _is_redis_url(value.get_secret_value()):
+            # Without the text: it may hold a password.
+            raise ValueError(
+                "no URL of a Redis server; write redis://, rediss:// or unix://, for example "
+                "redis://user:password@host:6379/0, with special characters of the password percent-encoded"
+            )
+        return value
 
-    @model_validator(mode="after")
-    def _settings_that_belong_together(self) -> Self:
-        if bool(self.tls_cert) != bool(self.tls_key):
-            raise ValueError("TLS_CERT, TLS_KEY: set both or neither")
-        if self.oidc_issuer and not self.oidc_audience:
-            raise ValueError("OIDC_AUDIENCE: missing; without it a JWT meant for any other service would do here")
-        if not self.oidc_issuer and (self.oidc_audience or self.oidc_jwks):
-            raise ValueError("OIDC_ISSUER: missing; OIDC_AUDIENCE and OIDC_JWKS mean nothing without it")
-        for name, url in (("OIDC_ISSUER", self.oidc_issuer), ("OIDC_JWKS", self.oidc_jwks)):
-            problem = _insecure(url) if url and (name == "OIDC_ISSUER" or "://" in url) else None
+    @field_validator("published_address")
+    @classmethod
+    def _published_address_is_a_host(cls, value: str | None) -> str | None:
+        """Its host: the port, which the listen address has, may stand behind it and says nothing."""
+        return None if value is None else host_of(value)
+
+    @field_validator("oidc_issuer", "oidc_jwks")
+    @classmethod
+    def _keys_come_untampered(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and (info.field_name == "oidc_issuer" or "://" in value):
+            problem = _insecure(value)
             if problem:
-                raise ValueError(f"{name}: {problem}")
-        return self
+                raise ValueError(problem)
+        return value
+
+    def problems(self) -> Iterator[str]:
+        """See ProgramSettings."""
+        yield from super().problems()
+        if bool(self.tls_cert) != bool(self.tls_key):
+            yield "TLS_CERT, TLS_KEY: set both or neither"
+        if self.tls_cert and self.tls_key:
+            try:
+                read_pair(self.tls_cert, self.tls_key)
+            except UnusablePairError as error:
+                yield f"TLS_CERT, TLS_KEY: {error}"
+        if self.oidc_issuer and not self.oidc_audience:
+            yield "OIDC_AUDIENCE: missing; without it a JWT meant for any other service would do here"
+        if not self.oidc_issuer and (self.oidc_audience or self.oidc_jwks):
+            yield "OIDC_ISSUER: missing; OIDC_AUDIENCE and OIDC_JWKS mean nothing without it"
 
     @property
     def memory_limit(self) -> int:
@@ -193,12 +164,6 @@ class ServiceSettings(ProgramSettings):
     def tokens_required(self) -> bool:
         """Whether every call must carry a token."""
         return bool(self.auth_tokens_file or self.oidc_issuer)
-
-    @model_validator(mode="after")
-    def _redis_url_has_a_known_scheme(self) -> Self:
-        if self.redis_url and not self.redis_url.get_secret_value().startswith(REDIS_SCHEMES):
-            raise ValueError("REDIS_URL: must begin with redis://, rediss:// or unix://")
-        return self
 
     def redis_dsn(self) -> str:
         """The URL of the Redis server, credentials included: never log it."""
@@ -231,14 +196,37 @@ def _insecure(url: str) -> str | None:
     return f"{url!r} must begin with https://: whoever can change what it answers can sign in as anyone"
 
 
+def _is_redis_url(url: str) -> bool:
+    """Whether Redis clients understand `url` as it is meant: they take what is no number for database 0."""
+    if not url.startswith(REDIS_SCHEMES):
+        return False
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    path = parts.path.strip("/")
+    return not parts.fragment and (bool(path) if parts.scheme == "unix" else not path or path.isdecimal())
+
+
 def load(settings_class: type[SettingsT]) -> SettingsT:
     """Reads the environment; on bad values prints one line for each on stderr and exits with 2."""
+    lines: list[str] = []
+    instead: dict[str, Any] = {}
     try:
-        return settings_class()
+        settings = settings_class()
     except ValidationError as error:
-        exit_with_errors([_line(item["loc"], item["msg"]) for item in error.errors(include_input=False)])
-    except UnreadableFileError as error:
-        exit_with_errors([str(error)])
+        for item in error.errors(include_input=False):
+            name = str(item["loc"][0])
+            variable = f"{name}_file" if item["type"] == _UNREADABLE else name
+            lines.append(f"{variable.upper()}: {item['msg'].removeprefix('Value error, ')}")
+            instead[name] = settings_class.model_fields[name].get_default(call_default_factory=True)
+        # What is wrong with the others is told, too, as far as it is not about these.
+        settings = settings_class(**instead)
+    lines += [line for line in settings.problems() if not any(name.upper() in line for name in instead)]
+    if lines:
+        exit_with_errors(lines)
+    return settings
 
 
 def exit_with_errors(lines: list[str]) -> NoReturn:
@@ -246,8 +234,3 @@ def exit_with_errors(lines: list[str]) -> NoReturn:
     for line in lines:
         print(f"bad setting: {line}", file=sys.stderr)
     raise SystemExit(2)
-
-
-def _line(location: tuple[int | str, ...], message: str) -> str:
-    text = message.removeprefix("Value error, ")
-    return f"{str(location[0]).upper()}: {text}" if location else text

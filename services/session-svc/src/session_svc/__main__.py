@@ -15,11 +15,10 @@ from aichat_runtime.tls import RenewedPair, UnusablePairError
 from session_svc import bootstrap, health_command
 from session_svc.identity import command as token_command
 from session_svc.identity.token_file import UnusableTokensError
-from session_svc.settings import SessionServiceSettings, TokenSettings
+from session_svc.settings import HealthSettings, SessionServiceSettings, TokenSettings
 from session_svc.storage.redis import Unsupported
 from session_svc.transport import server
 
-LISTEN: Final = "SESSION_SVC_LISTEN"
 _LAST_WORDS_SECONDS: Final = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -35,12 +34,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.command == "token":
         raise SystemExit(_token(arguments))
-    settings = load(SessionServiceSettings)
     if arguments.command == "health":
-        raise SystemExit(health_command.run(settings))
-    refusal = settings.refusal_to_publish(settings.session_svc_listen, LISTEN)
-    if refusal:
-        exit_with_errors([refusal])
+        raise SystemExit(health_command.run(load(HealthSettings)))
+    settings = load(SessionServiceSettings)
     logs.configure(settings.log_level, settings.log_format)
     try:
         uvloop.run(_serve(settings))
@@ -63,7 +59,7 @@ async def _serve(settings: SessionServiceSettings) -> None:
         try:
             address = server.listen(service.server, settings.session_svc_listen, pair)
         except server.ListenError as error:
-            raise server.ListenError(f"{LISTEN}: {error}") from error
+            raise server.ListenError(f"SESSION_SVC_LISTEN: {error}") from error
         service.health.begin()
         await service.server.start()
         _log.info(

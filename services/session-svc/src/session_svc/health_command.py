@@ -5,26 +5,30 @@ from pathlib import Path
 from typing import Final
 
 import grpc
-from aichat_runtime.settings import Address
+from aichat_runtime.address import Address
 from grpc_health.v1 import health_pb2
 
-from session_svc.settings import SessionServiceSettings
+from session_svc.settings import HealthSettings
 
 _SECONDS: Final = 3.0
 
 
-def run(settings: SessionServiceSettings) -> int:
+def run(settings: HealthSettings) -> int:
     """0 if it is ready; else 1, and one line says why."""
-    address = settings.session_svc_listen
-    reachable = Address("127.0.0.1", address.port) if address.host in {"0.0.0.0", "::"} else address  # noqa: S104 - Read, not bound.
-    with _channel(reachable, settings.tls_cert) as channel:
+    address = settings.session_svc_listen.reachable
+    try:
+        channel = _channel(address, settings.tls_cert)
+    except (OSError, ValueError) as error:
+        print(f"session-svc at {address} cannot be asked: TLS_CERT: {error}", file=sys.stderr)
+        return 1
+    with channel:
         try:
             answer = _check(channel)(health_pb2.HealthCheckRequest(), timeout=_SECONDS)
         except grpc.RpcError as error:
-            print(f"session-svc at {reachable} does not answer: {error.code().name}", file=sys.stderr)
+            print(f"session-svc at {address} does not answer: {error.code().name}", file=sys.stderr)
             return 1
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
-        print(f"session-svc at {reachable} is not ready", file=sys.stderr)
+        print(f"session-svc at {address} is not ready", file=sys.stderr)
         return 1
     return 0
 

@@ -7,8 +7,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
+from aichat_runtime.address import is_loopback
 from aichat_runtime.limits import OpenLimit, address_key
-from aichat_runtime.settings import is_loopback
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stream_gateway import metrics

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from aichat_runtime.settings import Address
+from aichat_runtime.address import Address
 from uvicorn import Config, Server
 
 from stream_gateway.http.edge import App

@@ -4,10 +4,8 @@ import asyncio
 import resource
 
 import uvloop
-from ai_chat_client import ConfigurationError
 from aichat_runtime import logs
 from aichat_runtime.settings import exit_with_errors, load
-from aichat_runtime.tls import UnusablePairError
 
 from stream_gateway import bootstrap, server
 from stream_gateway.settings import GatewaySettings
@@ -22,13 +20,8 @@ def serve() -> None:
         listener = server.listen(settings.gateway_listen)
     except OSError as error:
         exit_with_errors([f"GATEWAY_LISTEN: cannot listen on {settings.gateway_listen}: {error.strerror}"])
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(bootstrap.run(settings, listener))
-    except UnusablePairError as error:
-        exit_with_errors([f"TLS_CERT, TLS_KEY: {error}"])
-    except ConfigurationError as error:
-        exit_with_errors([f"SESSION_SVC_ADDRESS, GATEWAY_TOKEN or SESSION_SVC_TLS_CA: {error}"])
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(bootstrap.run(settings, listener))
 
 
 def _allow_descriptors() -> None:

@@ -1,10 +1,14 @@
 """The gateway's settings; see the README for each."""
 
-from typing import Annotated, Self
+from collections.abc import Iterator
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from aichat_runtime.settings import Address, ServiceSettings, is_loopback
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from ai_chat_client import ConfigurationError, Endpoint
+from ai_chat_client.connection import Connection
+from aichat_runtime.address import Address, is_loopback
+from aichat_runtime.settings import ServiceSettings
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -65,21 +69,37 @@ class GatewaySettings(ServiceSettings):
                 raise ValueError(f"{origin!r} is no origin; write scheme and host: https://board.example.com")
         return tuple(origin.lower() for origin in value)
 
-    @model_validator(mode="after")
-    def _has_a_token_of_its_own(self) -> Self:
+    @field_validator("session_svc_address", "public_grpc_address")
+    @classmethod
+    def _address_is_one(cls, value: str) -> str:
+        Endpoint.parse(value)
+        return value
+
+    def problems(self) -> Iterator[str]:
+        """See ProgramSettings."""
+        yield from super().problems()
         if self.tokens_required and self.web_stream_enabled and self.gateway_token is None:
-            raise ValueError(
+            yield (
                 "GATEWAY_TOKEN: missing; with it the gateway reads what its viewers share. Make one with "
                 "`session-svc token create gateway --scope read`"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _may_be_published(self) -> Self:
         refusal = self.refusal_to_publish(self.gateway_listen, "GATEWAY_LISTEN")
         if refusal:
-            raise ValueError(refusal)
-        return self
+            yield refusal
+        try:
+            self.connection()
+        except ConfigurationError as error:
+            yield f"SESSION_SVC_ADDRESS, GATEWAY_TOKEN or SESSION_SVC_TLS_CA: {error}"
+
+    def connection(self) -> Connection:
+        """The way to session-svc, with the gateway's own token. Raises ConfigurationError."""
+        return Connection(
+            self.session_svc_address,
+            token=self.gateway_token.get_secret_value() if self.gateway_token else None,
+            tls=self.session_svc_tls,
+            tls_ca=self.session_svc_tls_ca,
+            insecure=True,
+        )
 
     @property
     def session_svc_tls(self) -> bool:

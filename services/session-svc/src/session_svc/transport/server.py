@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import grpc
 from aichat.session.v1 import session_service_pb2 as api
-from aichat_runtime.settings import Address
+from aichat_runtime.address import Address
 from aichat_runtime.tls import RenewedPair
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from aichat_runtime.settings import is_loopback
+from aichat_runtime.address import is_loopback
 from starlette.datastructures import Headers
 
 from stream_gateway.http.credentials import Credential

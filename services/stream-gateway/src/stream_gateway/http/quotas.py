@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from aichat_runtime.address import is_loopback
 from aichat_runtime.limits import OpenLimit, RateLimit, address_key
-from aichat_runtime.settings import is_loopback
 
 from stream_gateway import metrics
 from stream_gateway.http.credentials import Credential

@@ -24,6 +24,12 @@ TAKES_ANYTHING: Final = frozenset({"/", "/s/{name}", "/sign-out", "/openapi.json
 
 ALLOWED_5XX: Final = frozenset({501, 503})
 
+OF_USE: Final = frozenset(
+    {"etag", "link", "location", "retry-after", "session-position", "set-cookie", "www-authenticate",
+     "x-request-id"}
+)  # fmt: skip
+"""Headers by which clients go on: none comes unannounced."""
+
 load_all_checks()
 PROMISES: Final = [
     CHECKS.get_one(name)
@@ -46,6 +52,12 @@ def session(request: pytest.FixtureRequest, secured: Secured) -> Iterator[reques
         yield session
 
 
+def announced(operation: APIOperation[Any, Any, Any, Any], status: int) -> set[str]:
+    """The headers that the description tells of, in lower case."""
+    described = operation.responses.find_by_status_code(status)
+    return {name.lower() for name, _ in described.headers.items()} if described else set()
+
+
 def ask(
     operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, base: str, session: requests.Session
 ) -> Counter[int]:
@@ -60,6 +72,7 @@ def ask(
         answer = case.call(base_url=base, session=session, timeout=60, allow_redirects=False)
         answered[answer.status_code] += 1
         assert answer.status_code < 500 or answer.status_code in ALLOWED_5XX, answer.text
+        assert OF_USE & {name.lower() for name in answer.headers} <= announced(operation, answer.status_code)
         case.validate_response(answer, checks=PROMISES)  # type: ignore[arg-type]  # The registry has other kinds, too.
 
     compare()

@@ -112,7 +112,7 @@ async def test_another_sites_link_leads_to_the_page_though_the_browser_keeps_the
 async def test_a_token_that_is_none_is_not_kept_and_not_repeated(stranger: httpx.AsyncClient, token: str) -> None:
     answer = await stranger.post("/sign-in", data={"token": token, "next": "s/x"})
 
-    assert answer.status_code == 401
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert "set-cookie" not in answer.headers
     assert ("too long" if len(token) > 3800 else "not known here") in answer.text
     assert 'value="s/x"' in answer.text

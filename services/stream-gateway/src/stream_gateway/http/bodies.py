@@ -50,8 +50,17 @@ class UpdateBody(Body):
 class TruncateBody(Body):
     """How much to keep, or to remove from the end: exactly one of both."""
 
-    keep: int | None = Field(None, ge=0)
-    remove_last: int | None = Field(None, ge=1, le=1000)
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [given], "properties": {given: {"type": "integer"}, other: {"type": "null"}}}
+                for given, other in (("keep", "removeLast"), ("removeLast", "keep"))
+            ]
+        }
+    )
+
+    keep: int | None = Field(None, ge=0, description="How many messages stay, of the first")
+    remove_last: int | None = Field(None, ge=1, le=1000, description="How many messages go, of the last")
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> "TruncateBody":

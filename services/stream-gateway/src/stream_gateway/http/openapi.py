@@ -1,19 +1,16 @@
 """The description at /openapi.json: every route, the ones that FastAPI does not serve included."""
 
+from copy import deepcopy
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from stream_gateway.http import answers
+from stream_gateway.http.answers import PROBLEM, SCHEMA, with_headers
 from stream_gateway.http.bodies import MessagesBody, ProblemJson
-from stream_gateway.http.problems import MEDIA_TYPE
 
-_REF: Final = "#/components/schemas/{model}"
-_PROBLEM: Final[dict[str, Any]] = {
-    "description": "Refused; `reason` says why",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="ProblemJson")}}},
-}
 _SCHEMES: Final = {
     "token": {"type": "http", "scheme": "bearer", "description": "Where the deployment has tokens"},
     "cookie": {
@@ -27,8 +24,13 @@ _READ: Final = [{"token": ["read"]}, {"cookie": ["read"]}]
 _WRITE: Final = [{"token": ["write"]}, {"cookie": ["write"]}]
 _OPEN: Final[list[dict[str, list[str]]]] = []
 """Whom a route answers: whoever has a token of that scope, or everybody."""
-_HTML: Final = {"200": {"description": "The web page", "content": {"text/html": {}}}, "default": _PROBLEM}
-_PAGE: Final = _HTML | {"303": {"description": "To the sign-in page, where tokens are needed and none was sent"}}
+_HTML: Final = {"description": "The web page", "content": {"text/html": {}}}
+_PAGE: Final = {
+    "200": with_headers(_HTML, "ETag"),
+    "303": with_headers({"description": "To the sign-in page, where tokens are needed and none was sent"}, "Location"),
+    "304": with_headers({"description": "It is the one that If-None-Match names"}, "ETag"),
+    "default": PROBLEM,
+}
 _JSON: Final[dict[str, Any]] = {"content": {"application/json": {}}}
 _SIGN_IN: Final = {
     "type": "object",
@@ -37,9 +39,10 @@ _SIGN_IN: Final = {
 }
 _SIGN_IN_REFUSED: Final = {
     "description": "The page again, with what was wrong; a problem where the request is no form of ours",
-    "content": {"text/html": {}, **_PROBLEM["content"]},
+    "content": {"text/html": {}, **PROBLEM["content"]},
 }
 _NAME: Final = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+_IF_NONE_MATCH: Final = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
 
 
 def _query(name: str, description: str) -> dict[str, Any]:
@@ -47,11 +50,11 @@ def _query(name: str, description: str) -> dict[str, Any]:
 
 
 _OTHER_ROUTES: Final[dict[str, Any]] = {
-    "/": {"get": {"summary": "The web page", "responses": _PAGE, "security": _OPEN}},
+    "/": {"get": {"summary": "The web page", "parameters": [_IF_NONE_MATCH], "responses": _PAGE, "security": _OPEN}},
     "/s/{name}": {
         "get": {
             "summary": "The web page at one session",
-            "parameters": [_NAME],
+            "parameters": [_NAME, _IF_NONE_MATCH],
             "responses": _PAGE,
             "security": _OPEN,
         }
@@ -60,27 +63,36 @@ _OTHER_ROUTES: Final[dict[str, Any]] = {
         "get": {
             "summary": "Where a person gives a token; 404 where the deployment has none",
             "parameters": [_query("next", "Where to go then: empty, or s/<name>")],
-            "responses": _HTML,
+            "responses": {"200": _HTML, "default": PROBLEM},
             "security": _OPEN,
         },
         "post": {
             "summary": "Keeps the token in a cookie; only from that page",
             "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": _SIGN_IN}}},
-            "responses": {"303": {"description": "To where one wanted to go"}, "default": _SIGN_IN_REFUSED},
+            "responses": {
+                "303": with_headers({"description": "To where one wanted to go"}, "Location", "Set-Cookie"),
+                "401": with_headers(_SIGN_IN_REFUSED, "WWW-Authenticate"),
+                "429": with_headers(_SIGN_IN_REFUSED, "Retry-After"),
+                "503": with_headers(_SIGN_IN_REFUSED, "Retry-After"),
+                "default": _SIGN_IN_REFUSED,
+            },
             "security": _OPEN,
         },
     },
     "/sign-out": {
         "post": {
             "summary": "Forgets the cookie; only from our own pages",
-            "responses": {"303": {"description": "To the sign-in page"}, "default": _PROBLEM},
+            "responses": {
+                "303": with_headers({"description": "To the sign-in page"}, "Location", "Set-Cookie"),
+                "default": PROBLEM,
+            },
             "security": _OPEN,
         }
     },
     "/openapi.json": {
         "get": {
             "summary": "This description",
-            "responses": {"200": {"description": "OpenAPI"} | _JSON, "default": _PROBLEM},
+            "responses": {"200": {"description": "OpenAPI"} | _JSON, "default": PROBLEM},
             "security": _OPEN,
         }
     },
@@ -97,13 +109,13 @@ _OTHER_ROUTES: Final[dict[str, Any]] = {
                 ),
                 {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}},
             ],
-            "responses": {"200": {"description": "Events", "content": {"text/event-stream": {}}}, "default": _PROBLEM},
+            "responses": {"200": {"description": "Events", "content": {"text/event-stream": {}}}, "default": PROBLEM},
         }
     },
     "/healthz": {
         "get": {
             "summary": "Whether the process lives",
-            "responses": {"200": {"description": "It does"} | _JSON, "default": _PROBLEM},
+            "responses": {"200": {"description": "It does"} | _JSON, "default": PROBLEM},
             "security": _OPEN,
         }
     },
@@ -114,7 +126,7 @@ _OTHER_ROUTES: Final[dict[str, Any]] = {
             "responses": {
                 "200": {"description": "It can"} | _JSON,
                 "503": {"description": "Something is out of reach"} | _JSON,
-                "default": _PROBLEM,
+                "default": PROBLEM,
             },
         }
     },
@@ -135,7 +147,7 @@ def describe(app: FastAPI) -> None:
 def _describe(app: FastAPI) -> dict[str, Any]:
     schema = get_openapi(title=app.title, version=app.version, routes=app.routes, servers=[{"url": "."}])
     _, definitions = models_json_schema(
-        [(ProblemJson, "serialization"), (MessagesBody, "validation")], ref_template=_REF
+        [(ProblemJson, "serialization"), (MessagesBody, "validation")], ref_template=SCHEMA
     )
     schemas = schema["components"]["schemas"]
     schemas |= definitions["$defs"]
@@ -146,6 +158,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         for method, operation in operations.items():
             operation["security"] = _READ if method == "get" else _WRITE
             operation["responses"].pop("422", None)
-            operation["responses"]["default"] = _PROBLEM
-    schema["paths"] |= _OTHER_ROUTES
+            operation["responses"]["default"] = PROBLEM
+    schema["paths"] |= deepcopy(_OTHER_ROUTES)
+    answers.complete(schema)
     return schema

@@ -35,7 +35,8 @@ _STATUSES: Final = {
     "STORE_UNAVAILABLE": 503,
     "DRAINING": 503,
 }
-_CHALLENGE: Final = {"www-authenticate": "Bearer"}
+CHALLENGE: Final = {"www-authenticate": "Bearer"}
+"""What every 401 carries."""
 _OUT_OF_REACH: Final = frozenset({"UNREACHABLE", "TIMEOUT", "UNAVAILABLE"})
 
 
@@ -90,13 +91,13 @@ def from_error(error: AiChatError) -> Problem:
     if "position" in error.metadata:
         headers["session-position"] = error.metadata["position"]
     if status == 401:
-        headers |= _CHALLENGE
+        headers |= CHALLENGE
     return Problem(status, error.reason, error.message, headers=headers, facts=facts)
 
 
 def unauthenticated(reason: str, detail: str) -> Problem:
     """A refusal of whoever has not shown who they are."""
-    return Problem(401, reason, detail, headers=_CHALLENGE)
+    return Problem(401, reason, detail, headers=CHALLENGE)
 
 
 def too_many(reason: str, detail: str, retry_after: float) -> Problem:

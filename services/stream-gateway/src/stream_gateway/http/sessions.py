@@ -18,6 +18,7 @@ from ai_chat_client.rawjson import members
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from stream_gateway.http.answers import NO_SESSION, with_headers
 from stream_gateway.http.bodies import (
     Appended,
     CreateBody,
@@ -42,8 +43,16 @@ IdempotencyKey = Annotated[
     str | None, Header(description="The same key with the same body is answered as the first time, and changes nothing")
 ]
 
-_RESUMED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": SessionJson, "description": "It was there"}}
+_Answers = dict[int | str, dict[str, Any]]
 _POSITION: Final = "session-position"
+_AT_HEAD: Final[_Answers] = {200: with_headers({}, "Session-Position")}
+_CREATED: Final[_Answers] = {
+    200: with_headers({"model": SessionJson, "description": "It was there"}, "Location", "Session-Position"),
+    201: with_headers({}, "Location", "Session-Position"),
+}
+_LISTED: Final[_Answers] = {200: with_headers({}, "Link")}
+_READ: Final[_Answers] = {200: with_headers({}, "Link", "Session-Position"), 404: NO_SESSION}
+_APPENDED: Final[_Answers] = {201: with_headers({}, "Session-Position"), 404: NO_SESSION}
 _MESSAGES_SCHEMA: Final = {
     "requestBody": {
         "required": True,
@@ -59,23 +68,30 @@ class SessionRoutes:
         self._client = client
         self.router = APIRouter(prefix="/api/sessions")
         add = self.router.add_api_route
-        add("", self.list_sessions, response_model=list[SessionJson])
-        add("", self.create_session, methods=["POST"], status_code=201, response_model=SessionJson, responses=_RESUMED)
-        add("/{name}", self.get_session, response_model=SessionJson)
-        add("/{name}", self.update_session, methods=["PATCH"], response_model=SessionJson)
+        add("", self.list_sessions, response_model=list[SessionJson], responses=_LISTED)
+        add("", self.create_session, methods=["POST"], status_code=201, response_model=SessionJson, responses=_CREATED)
+        add("/{name}", self.get_session, response_model=SessionJson, responses=_AT_HEAD)
+        add("/{name}", self.update_session, methods=["PATCH"], response_model=SessionJson, responses=_AT_HEAD)
         add("/{name}", self.delete_session, methods=["DELETE"], status_code=204, response_model=None)
-        add("/{name}/messages", self.list_messages, response_model=list[MessageJson])
+        add("/{name}/messages", self.list_messages, response_model=list[MessageJson], responses=_READ)
         add(
             "/{name}/messages",
             self.append_messages,
             methods=["POST"],
             status_code=201,
             response_model=Appended,
+            responses=_APPENDED,
             openapi_extra=_MESSAGES_SCHEMA,
         )
         add("/{name}/stop", self.stop_reply, methods=["POST"], response_model=Stopped)
-        add("/{name}/clear", self.clear_session, methods=["POST"], response_model=SessionJson)
-        add("/{name}/truncate", self.truncate_session, methods=["POST"], response_model=Truncated)
+        add("/{name}/clear", self.clear_session, methods=["POST"], response_model=SessionJson, responses=_AT_HEAD)
+        add(
+            "/{name}/truncate",
+            self.truncate_session,
+            methods=["POST"],
+            response_model=Truncated,
+            responses=_AT_HEAD,
+        )
 
     async def list_sessions(
         self,

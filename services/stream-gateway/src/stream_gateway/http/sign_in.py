@@ -15,7 +15,7 @@ from starlette.responses import Response
 from stream_gateway.http.credentials import MAX_KEPT, Cookie, is_token
 from stream_gateway.http.edge import SIGN_IN, SIGN_OUT, VISITOR, Receive, Scope, Send
 from stream_gateway.http.guard import Guard
-from stream_gateway.http.problems import Problem, from_error
+from stream_gateway.http.problems import CHALLENGE, Problem, from_error
 from stream_gateway.http.visitor import Visitor
 
 MAX_FORM_BYTES: Final = 16 * 1024
@@ -63,7 +63,7 @@ class SignIn:
         token, wanted = fields.get("token", "").strip(), fields.get("next", "")
         try:
             if not is_token(token) or len(token) > MAX_KEPT:
-                return self._page(wanted, 401, _TOO_LONG if len(token) > MAX_KEPT else _UNKNOWN)
+                return self._page(wanted, 401, _TOO_LONG if len(token) > MAX_KEPT else _UNKNOWN, CHALLENGE)
             context.token.set(token)
             await self._client.list_sessions(page_size=1)
         except AiChatError as error:

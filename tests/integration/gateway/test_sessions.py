@@ -208,6 +208,7 @@ async def test_sessions_that_chat_ai_named_oddly_are_read_and_written_percent_en
         ("truncate", '{"keep": NaN}'),
         ("truncate", "[" * 100_000),
         ("truncate", '{"keep": ' + "9" * 5000 + "}"),
+        ("truncate", '{"keep": 9223372036854775808}'),
         ("clear", '{"keep": 1}'),
         ("clear", '"text"'),
     ],

@@ -8,6 +8,8 @@ from pydantic.alias_generators import to_camel
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 TEN_YEARS_MS = 10 * 366 * 86_400_000
+MAX_INTEGER = 2**53 - 1
+"""The largest that every reader of JSON has exactly; gRPC takes more, but not any."""
 
 Ttl = Annotated[
     int, Field(ge=0, le=TEN_YEARS_MS, description="Milliseconds; 0: never expires; null: the server's default")
@@ -59,7 +61,7 @@ class TruncateBody(Body):
         }
     )
 
-    keep: int | None = Field(None, ge=0, description="How many messages stay, of the first")
+    keep: int | None = Field(None, ge=0, le=MAX_INTEGER, description="How many messages stay, of the first")
     remove_last: int | None = Field(None, ge=1, le=1000, description="How many messages go, of the last")
 
     @model_validator(mode="after")

@@ -25,9 +25,16 @@ HELLO = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """Says hello; `/wait` once the body has come."""
-    while scope["path"] == "/wait" and (await receive()).get("more_body"):
+    """Says hello; `/wait` once the body has come, if it comes, and `/fields` then how many fields the head had."""
+    while scope["path"] != "/" and (message := await receive()).get("more_body"):
         pass
+    if scope["path"] == "/fields":
+        text = b"%d fields" % len(scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": text})
+        return
+    if scope["path"] == "/wait" and message["type"] == "http.disconnect":
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
     await send({"type": "http.response.body", "body": b"hello"})
 
@@ -131,6 +138,51 @@ async def test_a_head_within_the_bounds_is_served_and_so_is_a_large_body() -> No
         length = 2_000_000
         post = b"POST /wait HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % length
         assert b"hello" in await exchange(port, post, b"x" * length)
+
+
+CHUNKED = b"POST /fields HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "unit"),
+    [
+        (b"2\r\n{}\r\n0\r\n", b"X: y\r\n" * 10_000),
+        (b"2\r\n{}\r\n0\r\nX: ", b"y" * 60_000),
+        (b"2;", b"y" * 60_000),
+        (b"2\r\n{}\r\n", b"0" * 60_000),
+    ],
+)
+async def test_what_stands_beside_a_body_has_an_end(rest: bytes, unit: bytes) -> None:
+    async with serving() as port:
+        said = await exchange(port, CHUNKED + rest, *[unit] * 200)
+
+    assert said == b"reset" or status(said) in (400, 431)
+
+
+async def test_a_field_behind_the_body_is_none_of_the_head() -> None:
+    async with serving() as port:
+        body = b"2;why=not\r\n{}\r\n0\r\nAuthorization: Bearer x\r\nIf-Match: y\r\n\r\n"
+        assert b"3 fields" in await exchange(port, CHUNKED, body)
+
+
+@pytest.mark.parametrize("body", [b"zz\r\n", b"2\r\n{}0\r\n\r\n", b"-1\r\n", b"fffffffffffffffff\r\n", b"2\n{}\n"])
+async def test_a_body_that_cannot_be_read_is_refused_with_a_word(body: bytes) -> None:
+    async with serving() as port:
+        said = await exchange(port, CHUNKED, body)
+
+    assert status(said) == 400
+    assert b"INVALID_FIELD" in said
+    assert said.count(b"HTTP/1.1") == 1
+
+
+async def test_requests_at_once_are_answered_in_order_up_to_a_bound() -> None:
+    last = HELLO[:-2] + b"Connection: close\r\n\r\n"
+    async with serving() as port:
+        within = await exchange(port, HELLO * protocol.MAX_PIPELINED + last)
+        beyond = await exchange(port, HELLO * (protocol.MAX_PIPELINED + 1) + last)
+
+    assert within.count(b"hello") == protocol.MAX_PIPELINED + 1
+    assert beyond.count(b"hello") == 0
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Who is let in, and what every answer carries."""
 
+import asyncio
 import http.client
 import json
 import re
@@ -287,3 +288,18 @@ def test_a_taken_port_is_a_clear_error(in_memory: Deployment) -> None:
         assert service.process.wait(60) != 0
         assert "GATEWAY_LISTEN" in service.log
         assert "Traceback" not in service.log
+
+
+async def test_nothing_is_said_on_a_stream_but_what_happens(in_memory: Deployment, name: str) -> None:
+    base = f"http://{in_memory.address}"
+    ask = f"GET /api/stream?session={name}&after= HTTP/1.1\r\nHost: {in_memory.address}\r\n\r\n"
+    host, _, port = in_memory.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write((ask + ask.replace("/api/stream", "/api/sessions")).encode())
+    async with asyncio.timeout(60), httpx.AsyncClient(base_url=base, headers={"origin": base}) as client:
+        said = await reader.readuntil(b"retry: 2000")
+        await client.post(f"/api/sessions/{name}/messages", json={"messages": [{"role": "user", "content": "heard"}]})
+        said += await reader.readuntil(b"heard")
+    writer.close()
+
+    assert said.count(b"HTTP/1.1 ") == 1

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aichat_runtime.address import is_loopback
 from aichat_runtime.limits import OpenLimit, address_key
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from stream_gateway import metrics
 from stream_gateway.viewer import Viewer
@@ -23,21 +23,29 @@ MAX_CONNECTIONS_PER_PEER: Final = 2_000
 HEAD_SECONDS: Final = 10.0
 """How long a request's head may take, and a new connection without one."""
 MAX_HEAD_BYTES: Final = 32 * 1024
+"""Also of what stands between the pieces of a body, or behind it: nothing reads that, but it has to be parsed."""
 MAX_HEADERS: Final = 100
+MAX_PIPELINED: Final = 32
+"""How many requests may wait behind the one that is being answered: each is kilobytes, and 20 bytes to send."""
 
 peers = OpenLimit(MAX_CONNECTIONS_PER_PEER)
 """The connections of each address, as the network has it: a proxy is one peer, and this machine's are not counted."""
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """Refuses connections beyond what the process takes, and heads that are too large or too slow.
+    """Refuses connections beyond what the process takes, heads that are too large or too slow, and endless framing.
 
     A route may take over its connection, as servers have it for WebSockets.
     """
 
     _head_timer: asyncio.TimerHandle | None = None
     _in_head = False
-    _head_bytes = 0
+    _in_body = False
+    _has_moved_on = False
+    """Whether a body began, or a piece of it came, with what is being parsed."""
+    _framing_bytes = 0
+    _answered: RequestResponseCycle | None = None
+    """The request that is being answered; uvicorn's `cycle` is the one that came last, and may wait behind it."""
     _peer: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # As uvicorn's is.
@@ -58,33 +66,57 @@ class GatewayProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Takes what came; more of a head than there may be ends the connection."""
+        """Takes what came; more of a head, or between pieces of a body, than there may be ends the connection."""
         if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
             self._await_head()
+        self._has_moved_on = False
         super().data_received(data)
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
+        if self._in_head or (self._in_body and not self._has_moved_on):
+            self._framing_bytes += len(data)
+            if self._framing_bytes > MAX_HEAD_BYTES:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "TOO_LARGE", _TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Begins a request."""
         super().on_message_begin()
         self._in_head = True
-        self._head_bytes = 0
+        self._framing_bytes = 0
         self.scope["extensions"] = {TAKE_OVER: {"call": self._hand_over}}
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a field of the head. One behind a body is none: it would fill the memory, and contradict the head."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Has the request answered, once its head is there."""
+        """Has the request answered, once its head is there. Raises ValueError when too many wait for that."""
         self._in_head = False
+        self._body_moves_on()
+        self._in_body = True
         self._head_came()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests at once")
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             self.app = _refuse_head
         super().on_headers_complete()
+        if not self.pipeline or self.pipeline[0][0] is not self.cycle:
+            self._answered = self.cycle
+
+    def on_body(self, body: bytes) -> None:
+        """Takes a piece of the body."""
+        self._body_moves_on()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Ends the body."""
+        self._in_body = False
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Waits for the next request, of whose head a piece may be here already."""
+        if self.pipeline:
+            self._answered = self.pipeline[-1][0]
         super().on_response_complete()
         if self._in_head and self._head_timer is None:
             self._await_head()
@@ -97,14 +129,15 @@ class GatewayProtocol(HttpToolsProtocol):
         """Makes `viewer` the connection's protocol. Uvicorn forgets the connection and all that it knew of it."""
         transport = self.transport
         self.connections.discard(self)
-        self.cycle.disconnected = True  # To uvicorn: the route has nothing to answer any more.
+        if self._answered is not None:
+            self._answered.disconnected = True  # To uvicorn: the route has nothing to answer any more.
         if self._peer is not None:
             viewer.at_end(partial(_leave, self._peer))
             self._peer = None
         transport.set_protocol(viewer)
         transport.resume_reading()  # A pipelined request may have stopped it, and the end would not be noticed.
         # Nothing may be left that refers to itself: thousands of those are long in collecting.
-        self.cycle = self.scope = self.headers = self.parser = None  # type: ignore[assignment]  # As uvicorn does.
+        self.cycle = self._answered = self.scope = self.headers = self.parser = None  # type: ignore[assignment]  # As uvicorn does.
         self.pipeline.clear()
         return transport
 
@@ -120,6 +153,10 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def _body_moves_on(self) -> None:
+        self._framing_bytes = 0
+        self._has_moved_on = True
 
     def _head_came(self) -> None:
         if self._head_timer is not None:
@@ -137,8 +174,12 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.abort()
-            return
+            if self.cycle is not self._answered or self.cycle.response_started or not self.cycle.more_body:
+                self.transport.abort()
+                return
+            # Its own body is what is wrong. The route hears that nobody waits for another answer.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         body = _problem(status, reason, detail)
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\n" + "".join(
             f"{name}: {value}\r\n" for name, value in _headers(body).items()

@@ -210,6 +210,7 @@ def test_no_other_path_leads_to_a_file(in_memory: Deployment, path: str) -> None
         ("GET", "/api/sessions/x/clear", 405),
         ("POST", "/", 405),
         ("DELETE", "/healthz", 405),
+        ("POST", "/api/stream?list=1", 405),
     ],
 )
 def test_what_is_not_there_is_a_problem_too(in_memory: Deployment, method: str, path: str, status: int) -> None:
@@ -303,3 +304,4 @@ async def test_nothing_is_said_on_a_stream_but_what_happens(in_memory: Deploymen
     writer.close()
 
     assert said.count(b"HTTP/1.1 ") == 1
+    assert b"x-request-id: " in said

@@ -160,8 +160,10 @@ class Edge:
             if answer := self._cors.preflight(scope["method"], Headers(scope=scope)):
                 return answer
             self._authorize(scope, visitor)
-            credential = scope[CREDENTIAL]
-            context.token.set(credential.token if credential else None)
+            if path == STREAM_PATH:
+                raise Problem(405, "METHOD_NOT_ALLOWED", "only GET", headers={"allow": "GET"})
+            if credential := scope[CREDENTIAL]:
+                context.token.set(credential.token)
             return self._api
         if path in SIGNING_PATHS and self._tokens_required:
             return self._sign_in
@@ -178,9 +180,9 @@ class Edge:
         scope[CREDENTIAL] = credential
 
     def _local_path(self, path: str) -> str:
-        """The path below PUBLIC_URL, whether or not the proxy has cut that off."""
+        """The path below PUBLIC_URL, whether or not the proxy has cut that off; empty where its slash is missing."""
         if self._prefix and (path == self._prefix or path.startswith(self._prefix + "/")):
-            return path.removeprefix(self._prefix) or "/"
+            return path.removeprefix(self._prefix)
         return path
 
     def _report(self, scope: Scope, visitor: Visitor, status: int | None, seconds: float) -> None:

@@ -60,7 +60,8 @@ class Asset:
 class WebPage:
     """`/` and `/s/<name>`: the page, filled in; `/static/...`: the files beside it. No other path leads to a file.
 
-    Without a token, where one is needed, whoever wants the page is sent to sign in. The files are no secret.
+    PUBLIC_URL without its last slash leads to the page. Without a token, where one is needed, whoever wants the page is
+    sent to sign in. The files are no secret.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class WebPage:
     ) -> None:
         self._guard = guard
         self._cookie = cookie
+        self._folder = settings.path_prefix.rpartition("/")[2]
         self._tokens_required = settings.tokens_required
         self._grpc_address = settings.public_grpc_address
         self._stream_enabled = settings.web_stream_enabled
@@ -78,6 +80,10 @@ class WebPage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
+        if not scope["path"]:
+            # Links of the page are relative, and would lead beside PUBLIC_URL.
+            await Response(None, 308, {"location": f"./{self._folder}/"})(scope, receive, send)
+            return
         asset = self._find(scope["path"], scope[VISITOR])
         if asset is None:
             raise Problem(404, "NOT_FOUND", f"there is nothing at {scope['path']}")

@@ -347,3 +347,44 @@ def test_without_a_lease_it_is_the_default_and_ids_are_made_up(stub: SessionServ
     with writing(stub, over) as stream, fails() as failure:
         stream.started()
     assert failure.violations[0][0] == "start.lease"
+
+
+def test_what_a_reply_became_can_be_written_again(stub: SessionServiceStub, name: str) -> None:
+    deepest = '{"a":' * 99 + "{}" + "}" * 99
+    large = '{ "n": 1.0e400, "n": "' + "x" * (64 * 1024 - 30) + '" }'
+    with writing(stub, start(name, messages=[QUESTION])) as stream:
+        stream.started()
+        stream.send(delta("é" * 1000), part(deepest), *[part(large)] * 31, *[part("{}")] * 1000, finish())
+        stream.finished()
+    _, became = log(stub, name)
+    assert len(became.attributes) > 2 * MIB - 100_000
+    became.ClearField("sequence")
+    stub.AppendMessages(api.AppendMessagesRequest(session=f"{name}-2", messages=[became]))
+    [again] = log(stub, f"{name}-2")
+    again.ClearField("sequence")
+    assert again == became
+
+
+def parts(count: int) -> str:
+    return ",".join(['{"type":"a","data":{"a":"' + "x" * 64 * 1024 + '"}}'] * count)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        f'{{"parts":[{parts(34)}]}}',
+        f'{{"parts":[{parts(17)}],"usage":{{}}}}',
+        f'{{"parts":[{parts(17)},{{"type":"a"}}]}}',
+        f'{{"parts":[{parts(17)},{{"type":"A","data":{{}}}}]}}',
+        f'{{"parts":[{parts(17)}],"parts":1}}',
+    ],
+    ids=["more-than-a-reply", "beside-usage", "without-data", "of-no-type", "no-list"],
+)
+def test_attributes_that_no_reply_could_have_become_are_no_larger_than_others(
+    stub: SessionServiceStub, name: str, attributes: str
+) -> None:
+    message = pb.Message(role=pb.ROLE_ASSISTANT, attributes=attributes)
+    with fails() as failure:
+        stub.AppendMessages(api.AppendMessagesRequest(session=name, messages=[message]))
+    assert (failure.status, failure.reason) == (INVALID, "TOO_LARGE")
+    assert failure.violations[0][0] == "messages[0].attributes"

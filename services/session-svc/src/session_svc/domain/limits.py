@@ -26,6 +26,8 @@ REPLY_TEXT_BYTES: Final = MIB
 REPLY_BYTES: Final = 2 * MIB
 """A reply with its parts."""
 PART_BYTES: Final = 64 * KIB
+REPLY_MESSAGE_BYTES: Final = REPLY_BYTES + 64 * KIB
+"""Content and attributes of what a reply of REPLY_BYTES becomes: with what stands between its parts."""
 REQUEST_BYTES: Final = 4 * MIB
 FRAME_BYTES: Final = 8 * MIB
 """What the server accepts, so that it can refuse what exceeds REQUEST_BYTES itself."""

@@ -14,6 +14,9 @@ from session_svc.domain.session import NEVER
 
 _PART_TYPE: Final = re.compile(r"[a-z0-9.\-]{1,64}", re.ASCII)
 _ID: Final = re.compile(rf"[A-Za-z0-9._:\-]{{1,{limits.ID_CHARACTERS}}}", re.ASCII)
+_PARTS: Final = '{"parts":['
+_DEPTH_OF_PARTS: Final = 3
+"""The object, its list, and each part around the part's own data."""
 _UTF8_MAX: Final = 4
 _NANOS_PER_MS: Final = 1_000_000
 _NANOS: Final = 1_000_000_000
@@ -120,18 +123,58 @@ def time(timestamp: Timestamp, field: str) -> int:
 
 def json_object(text: str, limit: int, field: str) -> str:
     """A JSON object as text, byte for byte as it was given; empty: none."""
-    if not text:
-        return text
-    size(text, limit, field)
+    if text:
+        size(text, limit, field)
+        _check_depth(text, _object(text, field), limits.ATTRIBUTES_DEPTH, field)
+    return text
+
+
+def attributes(text: str, content: str, field: str) -> str:
+    """The attributes of a message with this content, byte for byte as they were given; empty: none.
+
+    The parts of a reply, as they are stored at its end, may be more than others: what was read can be written again.
+    """
+    if not text.startswith(_PARTS):
+        return json_object(text, limits.ATTRIBUTES_BYTES, field)
+    size(text, limits.REPLY_MESSAGE_BYTES - len(content.encode()), field)
+    value = _object(text, field)
+    if not _are_parts(value):
+        size(text, limits.ATTRIBUTES_BYTES, field)
+        _check_depth(text, value, limits.ATTRIBUTES_DEPTH, field)
+    else:
+        _check_depth(text, value, limits.ATTRIBUTES_DEPTH + _DEPTH_OF_PARTS, field)
+    return text
+
+
+def _object(text: str, field: str) -> dict[str, object]:
     try:
         value = _JSON.decode(text)
     except (ValueError, RecursionError):
         raise InvalidField(field, "not JSON; send a JSON object as text, or nothing") from None
     if not isinstance(value, dict):
         raise InvalidField(field, "JSON, but not an object; wrap it in one")
-    if text.count("{") + text.count("[") > limits.ATTRIBUTES_DEPTH and _depth(value) > limits.ATTRIBUTES_DEPTH:
-        raise InvalidField(field, f"nested more than {limits.ATTRIBUTES_DEPTH} levels deep")
-    return text
+    return value
+
+
+def _are_parts(value: dict[str, object]) -> bool:
+    parts = value["parts"]
+    return (
+        len(value) == 1
+        and isinstance(parts, list)
+        and all(
+            isinstance(part, dict)
+            and part.keys() == {"type", "data"}
+            and isinstance(part["type"], str)
+            and _PART_TYPE.fullmatch(part["type"])
+            and isinstance(part["data"], dict)
+            for part in parts
+        )
+    )
+
+
+def _check_depth(text: str, value: object, most: int, field: str) -> None:
+    if text.count("{") + text.count("[") > most and _depth(value) > most:
+        raise InvalidField(field, f"nested more than {most} levels deep")
 
 
 def _depth(value: object) -> int:

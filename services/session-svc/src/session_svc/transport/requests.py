@@ -91,7 +91,7 @@ def new_message(message: pb.Message, field: str) -> NewMessage:
         checks.time(message.create_time, field + "create_time") if message.HasField("create_time") else None,
         status,
         checks.characters(message.status_reason, limits.STATUS_REASON_CHARACTERS, field + "status_reason"),
-        checks.json_object(message.attributes, limits.ATTRIBUTES_BYTES, field + "attributes"),
+        checks.attributes(message.attributes, message.content, field + "attributes"),
     )
 
 

@@ -25,6 +25,7 @@ MESSAGES = [
     Message(id="m.1", role=ROLE_SYSTEM, content="Be brief.", create_time=from_ms(1_734_782_567_890)),
     Message(role=ROLE_USER, author="Zoë", content="line\u2028two\n\x1b[2J 🎉"),
     Message(role=ROLE_TOOL, content="", attributes='{ "n": 1.0e400, "n": [1, 2] }'),
+    Message(role=ROLE_TOOL, content="", attributes='{\n  "n": 1\n}\n'),
     Message(
         role=ROLE_ASSISTANT,
         model="m",
@@ -53,7 +54,7 @@ def test_an_import_keeps_everything(anna: Person, client: Client, name: str, tmp
     assert (ran.code, ran.out) == (0, "")
     ran = anna.run("import", str(file), "--as", f"{name}-copy")
     assert ran.code == 0, ran.err
-    assert "4 messages imported" in ran.err
+    assert f"{len(MESSAGES)} messages imported" in ran.err
     assert stored(client, f"{name}-copy") == messages
     original, copy = client.get_session(name), client.get_session(f"{name}-copy")
     for field in ("title", "title_source", "owner", "ttl", "labels", "message_count", "last_role", "preview"):
@@ -113,6 +114,39 @@ def test_large_messages_are_imported_in_several_requests(anna: Person, client: C
     exported = anna.ok("export", name)
     anna.ok("import", "-", "--as", f"{name}-copy", stdin=exported)
     assert [message.content[0] for message in client.messages(f"{name}-copy")] == list("012345")
+
+
+def test_a_reply_is_imported_with_all_its_parts(anna: Person, client: Client, name: str) -> None:
+    with client.reply(name, messages=[Message(role=ROLE_USER, content="why?")]) as reply:
+        for _ in range(20):
+            reply.part("reasoning", json.dumps({"text": "x" * 65_000}))
+        reply.write("because")
+    exported = anna.ok("export", name)
+    anna.ok("import", "-", "--as", f"{name}-copy", stdin=exported)
+    assert stored(client, f"{name}-copy") == stored(client, name)
+
+
+def test_a_message_that_is_refused_is_named_by_its_place_and_nothing_is_left_behind(
+    anna: Person, client: Client, name: str
+) -> None:
+    header = json.dumps({"aichat": 1, "session": {"name": name}})
+    lines = [json.dumps({"role": "user", "content": "x" * size}) for size in (1, 1_000_000, 1_048_577)]
+    ran = anna.run("import", "-", stdin="\n".join([header, *lines]))
+    assert ran.code == 2
+    assert "stdin: message 3: content: 1048577 bytes are more than" in ran.err
+    assert anna.run("show", name).code == 3
+
+
+def test_a_session_of_chat_ai_is_imported_under_a_name_that_may_be_created(
+    anna: Person, client: Client, name: str
+) -> None:
+    session = {"name": "my chat/1", "title": "T" * 500, "titleSource": "user"}
+    exported = json.dumps({"aichat": 1, "session": session}) + '\n{"role":"user","content":"hi"}\n'
+    ran = anna.run("import", "-", stdin=exported)
+    assert ran.code == 2
+    assert "--as" in ran.err
+    anna.ok("import", "-", "--as", name, stdin=exported)
+    assert client.get_session(name).title == "T" * 200
 
 
 def test_what_was_unreadable_is_imported_as_a_failed_message_with_its_text(

@@ -100,6 +100,16 @@ def test_an_automatic_title_is_left_to_the_server() -> None:
     assert read(io.BytesIO(written("jsonl", session, []).encode()))[0].title == ""
 
 
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+@pytest.mark.parametrize("attributes", ['{\n  "a": 1.0\r\n}', ' {"a":1}\t', "\n{}\n", '{"a":"\u2028"}'])
+def test_attributes_keep_their_white_space_and_are_an_object_for_other_readers(form: str, attributes: str) -> None:
+    text = written(form, messages=[Message(id="1", role=ROLE_TOOL, attributes=attributes)])
+    [message] = read(io.BytesIO(text.encode()))[1]
+    assert message.attributes == attributes
+    found = json.loads(text)["messages"][0] if form == "json" else json.loads(text.split("\n")[1])
+    assert found["attributes"] == json.loads(attributes)
+
+
 HEAD = b'{"aichat":1,"session":{"name":"s"}}\n'
 
 
@@ -115,6 +125,7 @@ HEAD = b'{"aichat":1,"session":{"name":"s"}}\n'
         (HEAD + b'{"content":"a"}\n', "line 2: role is missing"),
         (HEAD + b'{"role":"user","content":"a"}\n{"role":', "line 3: "),
         (HEAD + b"\xff\n", "line 2: not UTF-8"),
+        (HEAD + b'{"role":"user","attributesText":"\\ud800"}\n', "line 2: "),
         (b'{"aichat":1,"session":{},"messages":[{"role":"x"}]}', "message 1: role must be one of"),
     ],
 )

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, BinaryIO
 
-from ai_chat_client import JsonError, message_from_json, rawjson
+from ai_chat_client import message_from_json, rawjson
 from aichat.session.v1 import session_pb2 as model
 
-from ai_chat_cli.archive.writers import VERSION
+from ai_chat_cli.archive.writers import EXACT_ATTRIBUTES, VERSION
 
 
 class ArchiveError(ValueError):
@@ -59,7 +59,10 @@ def _lines(file: BinaryIO) -> Iterator[model.Message]:
 def _message(text: str, where: str) -> model.Message:
     try:
         message = message_from_json(text)
-    except JsonError as error:
+        if EXACT_ATTRIBUTES in text:
+            exact = json.loads(rawjson.members(text).get(EXACT_ATTRIBUTES, "null"))
+            message.attributes = exact if isinstance(exact, str) else message.attributes
+    except ValueError as error:
         raise ArchiveError(f"{where}: {error}") from None
     if message.role == model.ROLE_UNSPECIFIED and message.status != model.MESSAGE_STATUS_UNREADABLE:
         raise ArchiveError(f"{where}: role is missing")

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ai_chat_client import message_to_json, session_to_json
-from ai_chat_client.message_json import ROLE_WORDS, STATUS_WORDS, to_datetime
+from ai_chat_client.message_json import ROLE_WORDS, STATUS_WORDS, quote, to_datetime
 from aichat.session.v1 import session_pb2 as model
 
 Write = Callable[[str], object]
 """Gets text, line breaks included."""
 
 VERSION = 1
+EXACT_ATTRIBUTES = "attributesText"
+"""A message's attributes as a string, beside those whose white space would not survive as an object on one line."""
 
 
 class Writer(Protocol):
@@ -31,7 +33,7 @@ class JsonlWriter:
         self._write(f'{{"aichat":{VERSION},"session":{session_to_json(session)}}}\n')
 
     def message(self, message: model.Message) -> None:
-        self._write(f"{message_to_json(message)}\n")
+        self._write(f"{_whole(message)}\n")
 
     def end(self) -> None:
         pass
@@ -48,7 +50,7 @@ class JsonWriter:
         self._write(f'{{"aichat":{VERSION},"session":{session_to_json(session)},"messages":[')
 
     def message(self, message: model.Message) -> None:
-        self._write(f"{self._separator}{message_to_json(message)}")
+        self._write(f"{self._separator}{_whole(message)}")
         self._separator = ",\n"
 
     def end(self) -> None:
@@ -80,6 +82,13 @@ class MarkdownWriter:
 
 
 WRITERS: dict[str, Callable[[Write], Writer]] = {"jsonl": JsonlWriter, "json": JsonWriter, "md": MarkdownWriter}
+
+
+def _whole(message: model.Message) -> str:
+    text, attributes = message_to_json(message), message.attributes
+    if attributes == attributes.strip() and "\n" not in attributes and "\r" not in attributes:
+        return text
+    return f'{text.removesuffix("}")},"{EXACT_ATTRIBUTES}":{quote(attributes)}}}'
 
 
 def _line(text: str) -> str:

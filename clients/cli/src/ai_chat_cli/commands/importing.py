@@ -1,14 +1,16 @@
 """`ai-chat import`."""
 
 import hashlib
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from ai_chat_client import Client
-from ai_chat_client.errors import AiChatError, ConflictError, NotAllowedError
+from ai_chat_client.errors import AiChatError, ConflictError, InvalidRequestError, NotAllowedError
 from ai_chat_client.position import Position
 from aichat.session.v1 import session_pb2 as model
 
@@ -21,6 +23,8 @@ from ai_chat_cli.progress import progress
 
 _SECONDS = 120.0
 """For one request of up to 4 MiB over a slow line."""
+_TITLE_CHARACTERS = 200
+_PLACE = re.compile(r"messages\[(\d+)\]\.")
 
 
 def import_session(invocation: Invocation, source: Path, name: str | None) -> None:
@@ -34,11 +38,14 @@ def import_session(invocation: Invocation, source: Path, name: str | None) -> No
             with invocation.client(author=header.owner, timeout=_SECONDS) as client:
                 count = _import(client, target, header, messages)
         except ArchiveError as error:
-            raise CliError(f"{source}: {error}", ExitCode.USAGE) from None
+            where = "stdin" if str(source) == "-" else source
+            raise CliError(f"{where}: {error}", ExitCode.USAGE) from None
     output.note(f"{target}: {count} messages imported")
 
 
 def _import(client: Client, target: str, header: Header, messages: Iterator[model.Message]) -> int:
+    # chat.ai's titles may be of any length.
+    header = replace(header, title=header.title[:_TITLE_CHARACTERS])
     session, created = _prepare(client, target, header)
     start = Position.parse(session.position)
     epoch = start.epoch if start else ""
@@ -55,11 +62,11 @@ def _import(client: Client, target: str, header: Header, messages: Iterator[mode
                 )
             except ConflictError as error:
                 raise _conflict(error, target) from None
-            except NotAllowedError:
+            except (NotAllowedError, InvalidRequestError) as error:
                 if created and not done:
                     with suppress(AiChatError):  # What was only begun is nothing that anybody wanted.
                         client.delete_session(target, allow_missing=True, expected_position="")
-                raise
+                raise _refused(error, done) from None
             expected = answer.position
             done += len(batch)
             advance(len(batch))
@@ -79,6 +86,10 @@ def _prepare(client: Client, target: str, header: Header) -> tuple[model.Session
         if error.reason != "SESSION_EXISTS":
             raise
         return client.get_session(target), False
+    except InvalidRequestError as error:
+        if error.reason != "INVALID_NAME":
+            raise
+        raise CliError(f"{error.message}; import under another name with --as", ExitCode.USAGE) from None
 
 
 def _request_id(target: str, epoch: str, offset: int, batch: list[model.Message]) -> str:
@@ -97,6 +108,14 @@ def _as_writable(message: model.Message) -> model.Message:
         message.status = model.MESSAGE_STATUS_FAILED
         message.status_reason = f"unreadable: {message.status_reason}".removesuffix(": ")[:1024]
     return message
+
+
+def _refused(error: AiChatError, done: int) -> AiChatError | ArchiveError:
+    """The refusal of a portion, by the place in the file: `done` messages stand before that portion."""
+    place = _PLACE.match(error.message)
+    if place is None:
+        return error
+    return ArchiveError(f"message {done + int(place[1]) + 1}: {error.message[place.end() :]}")
 
 
 def _conflict(error: ConflictError, target: str) -> Exception:

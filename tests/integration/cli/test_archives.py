@@ -126,9 +126,7 @@ def test_a_reply_is_imported_with_all_its_parts(anna: Person, client: Client, na
     assert stored(client, f"{name}-copy") == stored(client, name)
 
 
-def test_a_message_that_is_refused_is_named_by_its_place_and_nothing_is_left_behind(
-    anna: Person, client: Client, name: str
-) -> None:
+def test_a_message_that_is_refused_is_named_by_its_place_and_nothing_is_left_behind(anna: Person, name: str) -> None:
     header = json.dumps({"aichat": 1, "session": {"name": name}})
     lines = [json.dumps({"role": "user", "content": "x" * size}) for size in (1, 1_000_000, 1_048_577)]
     ran = anna.run("import", "-", stdin="\n".join([header, *lines]))

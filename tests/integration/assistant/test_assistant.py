@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
+from ai_chat_assistant.settings import AssistantSettings
 from ai_chat_client import (
     MESSAGE_STATUS_COMPLETE,
     MESSAGE_STATUS_FAILED,
@@ -241,14 +242,25 @@ def test_health_says_whether_the_service_answers(stack: Stack, service: str, sta
 def test_every_bad_setting_is_named_at_once() -> None:
     bad = {
         "ASSISTANT_HISTORY": "0",
-        "OPENAI_BASE_URL": "ollama",
         "ASSISTANT_MAX_AGE": "soon",
-        "SESSION_SVC_ADDRESS": "a b",
+        "ASSISTANT_NAME": "a\nb",
+        "ASSISTANT_TOKEN": "t0ké",
+        "OPENAI_API_KEY": "kéy",
+        "OPENAI_BASE_URL": "http://localhost:99999",
+        "SESSION_SVC_ADDRESS": "dns:///",
+        "SESSION_SVC_TLS_CA": "/no/such.pem",
     }
     status, said = run(**bad)
     assert status == 2
-    for variable in bad:
-        assert f"bad setting: {variable}: " in said
+    told = [line.split(": ")[1] for line in said.splitlines()]
+    assert sorted(told) == sorted(bad)
+    assert "t0k" not in said
+
+
+@pytest.mark.parametrize("url", ["ollama", "http://", "http://a b/v1", "http://[::1", "ftp://localhost/v1"])
+def test_the_server_of_the_models_is_a_url(url: str) -> None:
+    with pytest.raises(ValueError, match="no URL of a server"):
+        AssistantSettings(openai_base_url=url)
 
 
 def test_a_model_without_a_server_is_a_bad_setting() -> None:

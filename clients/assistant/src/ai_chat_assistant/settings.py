@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from ai_chat_client import ConfigurationError, Endpoint
+from ai_chat_client import DEFAULT_SERVER, ConfigurationError, Endpoint
 from ai_chat_client.connection import Connection
 from aichat_runtime.settings import ProgramSettings
 from pydantic import Field, SecretStr, field_validator
@@ -32,8 +32,23 @@ class AssistantSettings(ProgramSettings):
     @field_validator("openai_base_url")
     @classmethod
     def _base_url_is_one(cls, value: str | None) -> str | None:
-        if value is not None and not (value.startswith(("http://", "https://")) and urlsplit(value).hostname):
+        if value is not None and not _is_url(value):
             raise ValueError("no URL of a server; write for example http://localhost:11434/v1 (Ollama)")
+        return value
+
+    @field_validator("openai_api_key")
+    @classmethod
+    def _api_key_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value else ""
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError("it holds characters that no key has; is it the right text, or file?")
+        return value
+
+    @field_validator("assistant_name")
+    @classmethod
+    def _name_is_printable(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("it holds control characters; write a name")
         return value
 
     @field_validator("session_svc_address")
@@ -56,12 +71,16 @@ class AssistantSettings(ProgramSettings):
                 f"ASSISTANT_TOKEN: not sent to {self.session_svc_address} without encryption; give SESSION_SVC_TLS_CA "
                 f"or https://, or write http:// before the address where the network between is your own"
             )
+        # Each by itself, so that all are told.
         token = self.assistant_token.get_secret_value() if self.assistant_token else None
-        ca, tls = self.session_svc_tls_ca, self.session_svc_tls
-        try:
-            Connection(self.session_svc_address, token=token, tls_ca=ca, tls=tls, insecure=True)
-        except ConfigurationError as error:
-            yield f"SESSION_SVC_ADDRESS, ASSISTANT_TOKEN or SESSION_SVC_TLS_CA: {error}"
+        for variable, arguments in (
+            ("ASSISTANT_TOKEN", {"token": token}),
+            ("SESSION_SVC_TLS_CA", {"tls": self.session_svc_tls, "tls_ca": self.session_svc_tls_ca}),
+        ):
+            try:
+                Connection(DEFAULT_SERVER, **arguments)
+            except ConfigurationError as error:
+                yield f"{variable}: {error}"
 
     @property
     def has_model_server(self) -> bool:
@@ -82,3 +101,12 @@ class AssistantSettings(ProgramSettings):
     def session_svc_tls(self) -> bool:
         """Whether session-svc is reached by TLS: where a CA is given or the address says so, not by its distance."""
         return self.session_svc_tls_ca is not None or self.session_svc_address.startswith("https://")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:  # The port is no number of one, or a bracket is not closed.
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and text.isprintable() and " " not in text

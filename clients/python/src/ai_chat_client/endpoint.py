@@ -28,6 +28,8 @@ class Endpoint:
         """
         server = text.strip()
         if server.startswith(_GRPC_SCHEMES):
+            if not server.partition(":")[2].strip("/"):
+                raise ValueError(f"{text!r} names no server; {_EXAMPLES}")
             local = _stays_here(server)
             return cls(server, not local if tls is None else tls, local)
         scheme, separator, rest = server.rpartition("://")

@@ -21,12 +21,14 @@ class OpenIdProvider:
     def __init__(self) -> None:
         self.requests: dict[str, int] = {}
         self.answers = True
+        self.moved: dict[str, str] = {}
         self._documents: dict[str, bytes] = {}
         self._keys: dict[str, Any] = {}
         handler = type("Handler", (_Handler,), {"provider": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self.issuer = f"http://127.0.0.1:{self._server.server_port}/realm"
+        self.describe()
         self.rotate("first")
 
     def __enter__(self) -> Self:
@@ -58,13 +60,22 @@ class OpenIdProvider:
         self.publish([{**public, "kid": key_id, "use": "sig"}])
         self.key_id = key_id
 
-    def publish(self, keys: Sequence[Mapping[str, object]]) -> None:
+    def publish(self, keys: Sequence[object]) -> None:
         """Serves these keys."""
-        discovery = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"}
-        self._documents = {
-            "/realm/.well-known/openid-configuration": json.dumps(discovery).encode(),
-            "/realm/keys": json.dumps({"keys": keys}).encode(),
-        }
+        self.serve("/realm/keys", json.dumps({"keys": keys}).encode())
+
+    def describe(self, **members: object) -> None:
+        """Serves a discovery document with these members changed."""
+        discovery = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys", **members}
+        self.serve("/realm/.well-known/openid-configuration", json.dumps(discovery).encode())
+
+    def serve(self, path: str, body: bytes) -> None:
+        """Answers with `body` at `path`."""
+        self._documents[path] = body
+
+    def redirect(self, path: str, to: str) -> None:
+        """Answers at `path` that it is at `to`."""
+        self.moved[path] = to
 
     def sign(
         self,
@@ -96,7 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.provider.answer(self.path)
-        self.send_response(200 if body is not None else 500)
+        moved = self.provider.moved.get(self.path)
+        self.send_response(302 if moved else 200 if body is not None else 500)
+        if moved:
+            self.send_header("Location", moved)
         self.send_header("Content-Length", str(len(body or b"")))
         self.end_headers()
         self.wfile.write(body or b"")

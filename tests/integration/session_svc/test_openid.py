@@ -79,6 +79,7 @@ def test_the_name_is_the_first_that_the_provider_vouches_for(
         ({}, False, False),
         ({"scope": "openid profile"}, False, False),
         ({"scope": "read write admin"}, False, False),
+        ({"scope": "openid:admin otherwise:write"}, False, False),
         ({"scope": "openid aichat:read"}, True, False),
         ({"scp": ["aichat.write"]}, True, True),
         ({"aichat_scopes": ["read"]}, True, False),

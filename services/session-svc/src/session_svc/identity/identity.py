@@ -19,8 +19,6 @@ LOOK_SECONDS: Final = 0.25
 REVIEW_SECONDS: Final = 1.0
 """How soon it is noticed that one has expired."""
 
-_JWT_DOTS: Final = 2
-
 _log = structlog.get_logger(__name__)
 
 
@@ -45,8 +43,8 @@ class Identity:
         Raises TokenInvalid; StoreUnavailable while the provider's keys are out of reach.
         """
         key = digest(token)
-        grant = self._file.find(key) if self._file else None
-        if grant is None and self._provider and token.count(".") == _JWT_DOTS:
+        grant = self._file.find(key) if self._file is not None else None
+        if grant is None and self._provider is not None:
             grant = await self._provider.verify(token, key)
         if grant is None or (grant.expires is not None and grant.expires <= time()):
             raise TokenInvalid
@@ -55,8 +53,6 @@ class Identity:
     @asynccontextmanager
     async def running(self, review: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         """Keeps up with file and provider while entered, and has what was admitted before looked at again."""
-        if self._provider:
-            await self._provider.refresh()
         task = asyncio.create_task(self._keep_up(review), name="identity")
         try:
             yield
@@ -74,7 +70,7 @@ class Identity:
                 if edited or loop.time() - reviewed >= REVIEW_SECONDS:
                     reviewed = loop.time()
                     await review()
-                    if self._provider:
+                    if self._provider is not None:
                         await self._provider.refresh()
             except Exception:  # noqa: BLE001 - Revoked tokens must go on being noticed; it is logged.
                 _log.exception("review_defect")

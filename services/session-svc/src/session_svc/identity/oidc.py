@@ -18,19 +18,26 @@ SESSIONS_CLAIM: Final = "aichat_sessions"
 SCOPE_PREFIXES: Final = ("aichat:", "aichat.")
 """What stands before ours among the provider's other scopes, in `scope` or `scp`."""
 
-_CACHED: Final = 10_000
+REMEMBERED: Final = 10_000
+"""How many tokens are not verified anew with every call."""
+
 _WORDS: Final = {scope.word: scope for scope in Scope if scope}
 
 
 class ProviderTokens:
     """Verifies JWTs; one that was verified is remembered until it expires or the provider's keys change."""
 
-    def __init__(self, issuer: str, audience: str, keys: ProviderKeys) -> None:
+    def __init__(self, issuer: str, audience: str, keys: ProviderKeys, *, remembered: int = REMEMBERED) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
         self._verified: OrderedDict[str, Grant] = OrderedDict()
         self._version = keys.version
+        self._most = remembered
+
+    def __len__(self) -> int:
+        """How many tokens are remembered."""
+        return len(self._verified)
 
     async def refresh(self) -> None:
         """Reads the provider's keys again when it is time to."""
@@ -45,7 +52,7 @@ class ProviderTokens:
         if grant is None:
             grant = _grant(await self._claims(token))
             self._verified[digest] = grant
-            if len(self._verified) > _CACHED:
+            if len(self._verified) > self._most:
                 self._verified.popitem(last=False)
         return grant
 

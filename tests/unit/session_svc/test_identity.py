@@ -43,6 +43,12 @@ async def nothing() -> None:
     """Has nothing to review."""
 
 
+@pytest.fixture
+def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has reviews follow one another as fast as the file is looked at."""
+    monkeypatch.setattr("session_svc.identity.identity.REVIEW_SECONDS", 0.0)
+
+
 async def test_a_name_that_is_too_long_to_stand_as_an_author_is_passed_over(provider: OpenIdProvider) -> None:
     who = identity(provider)
     longest = "x" * AUTHOR_CHARACTERS
@@ -74,19 +80,21 @@ async def test_only_so_many_tokens_are_remembered(provider: OpenIdProvider) -> N
         assert len(tokens) <= 2
 
 
+@pytest.mark.usefixtures("in_haste")
 async def test_keys_that_were_withdrawn_are_noticed_although_no_new_one_is_seen(provider: OpenIdProvider) -> None:
     now = 1000.0
     keys = ProviderKeys(provider.issuer, None, clock=lambda: now)
     who = Identity(None, ProviderTokens(provider.issuer, AUDIENCE, keys))
     token = provider.sign({})
     assert await counts(who, token)
-    provider.rotate("next")
+    provider.rotate("next", curve=True)
     now += RENEW_SECONDS
     async with who.running(nothing), asyncio.timeout(DEADLINE_SECONDS):
         while await counts(who, token):  # noqa: ASYNC110 - Nothing tells when keys were read.
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.usefixtures("in_haste")
 async def test_a_review_that_fails_is_followed_by_the_next(provider: OpenIdProvider) -> None:
     reviews = 0
     again = asyncio.Event()

@@ -9,13 +9,24 @@ import pytest
 from session_svc.identity.keys import ASK_AGAIN_SECONDS, RENEW_SECONDS, ProviderKeys
 from support.openid import OpenIdProvider
 
+KEYS_PATH = "/realm/keys"
 MIB = 1024 * 1024
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[OpenIdProvider]:
+    with OpenIdProvider() as provider:
+        yield provider
+
+
 @pytest.fixture
-def provider() -> Iterator[OpenIdProvider]:
-    with OpenIdProvider() as running:
-        yield running
+def provider(running: OpenIdProvider) -> Iterator[OpenIdProvider]:
+    """One that has the key `first`, whatever other tests have had it say."""
+    before = running.keys
+    yield running
+    running.describe()
+    running.serve(KEYS_PATH, before)
+    running.moved.clear()
 
 
 class Clock:
@@ -88,7 +99,7 @@ async def test_what_is_no_list_of_keys_changes_nothing(provider: OpenIdProvider,
     clock = Clock()
     keys = ProviderKeys(provider.issuer, None, clock=clock)
     assert await ids(keys, "first") == ["first"]
-    provider.serve("/realm/keys", document)
+    provider.serve(KEYS_PATH, document)
     clock.now += RENEW_SECONDS
     await keys.renew()
     assert not keys.answers
@@ -96,7 +107,7 @@ async def test_what_is_no_list_of_keys_changes_nothing(provider: OpenIdProvider,
 
 
 async def test_a_list_of_keys_is_not_read_beyond_what_any_provider_has(provider: OpenIdProvider) -> None:
-    provider.serve("/realm/keys", provider.keys[:-1] + b" " * MIB + b"}")
+    provider.serve(KEYS_PATH, provider.keys[:-1] + b" " * MIB + b"}")
     keys = ProviderKeys(provider.issuer, None)
     assert await ids(keys, "first") == []
     assert not keys.answers
@@ -117,7 +128,7 @@ async def test_keys_are_fetched_by_http_alone(provider: OpenIdProvider, where: o
 
 async def test_keys_do_not_come_from_where_an_answer_points(provider: OpenIdProvider) -> None:
     provider.serve("/realm/others", provider.keys)
-    provider.redirect("/realm/keys", f"{provider.issuer}/others")
+    provider.redirect(KEYS_PATH, f"{provider.issuer}/others")
     assert await ids(ProviderKeys(provider.issuer, None), "first") == []
 
 
@@ -127,7 +138,7 @@ async def test_a_key_that_was_withdrawn_is_trusted_for_some_minutes_more_and_no_
     clock = Clock()
     keys = ProviderKeys(provider.issuer, None, clock=clock)
     await keys.renew()
-    provider.rotate("second")
+    provider.rotate("second", curve=True)
     clock.now += RENEW_SECONDS - 1
     await keys.renew()
     assert await ids(keys, "first") == ["first"]
@@ -140,7 +151,7 @@ async def test_unknown_keys_have_the_provider_asked_now_and_then(provider: OpenI
     clock = Clock()
     keys = ProviderKeys(provider.issuer, None, clock=clock)
     assert await ids(keys, "second") == []
-    provider.rotate("second")
+    provider.rotate("second", curve=True)
     assert await ids(keys, "second") == []
     clock.now += ASK_AGAIN_SECONDS
     assert await ids(keys, "second") == ["second"]

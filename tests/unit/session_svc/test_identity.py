@@ -1,6 +1,8 @@
 """Who bears a token: what its claims make of it, and how what was admitted before is looked at again."""
 
 import asyncio
+import datetime as dt
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +122,43 @@ async def test_an_edit_by_hand_that_keeps_the_size_of_the_file_is_noticed(tmp_pa
     grant = file.find(key)
     assert grant is not None
     assert grant.name == "eve"
+
+
+async def test_tokens_of_the_file_and_of_the_provider_count_side_by_side(
+    provider: OpenIdProvider, tmp_path: Path
+) -> None:
+    tokens = TokensFile(tmp_path / "tokens.json")
+    token = tokens.add("ada")
+    who = Identity(
+        FileTokens(tokens.path), ProviderTokens(provider.issuer, AUDIENCE, ProviderKeys(provider.issuer, None))
+    )
+    assert (await who.verify(token)).name == "ada"
+    assert (await who.verify(provider.sign({}))).name == "42"
+    assert not await counts(who, token + "x")
+
+
+async def test_a_token_of_the_file_counts_until_the_moment_it_expires(tmp_path: Path) -> None:
+    tokens = TokensFile(tmp_path / "tokens.json")
+    hour = dt.timedelta(hours=1)
+    valid, expired = tokens.add("ada", expires=hour), tokens.add("eve", expires=dt.timedelta(milliseconds=-1))
+    who = Identity(FileTokens(tokens.path), None)
+    assert await counts(who, valid)
+    assert not await counts(who, expired)
+
+
+async def test_an_edit_of_the_file_has_what_was_admitted_looked_at_without_further_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("session_svc.identity.identity.REVIEW_SECONDS", math.inf)
+    tokens = TokensFile(tmp_path / "tokens.json")
+    reviewed = asyncio.Event()
+
+    async def review() -> None:
+        reviewed.set()
+
+    async with Identity(FileTokens(tokens.path), None).running(review), asyncio.timeout(DEADLINE_SECONDS):
+        tokens.add("ada")
+        await reviewed.wait()
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "é.ü.ö", "x" * 100_000])

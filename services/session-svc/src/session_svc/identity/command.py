@@ -65,7 +65,7 @@ def _create(arguments: argparse.Namespace, path: Path) -> int:
             expires=now + arguments.expires if arguments.expires else None,
         )
     except ValidationError as error:
-        for problem in error.errors(include_url=False):
+        for problem in error.errors():
             print(f"session-svc token: {problem['loc'][0]}: {problem['msg']}", file=sys.stderr)
         return 2
     with token_file.editing(path) as entries:

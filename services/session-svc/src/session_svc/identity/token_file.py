@@ -102,8 +102,7 @@ def read(path: Path) -> tuple[TokenEntry, ...]:
         return _Document.model_validate_json(text).tokens
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False, include_context=False)
+            f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg']}" for item in error.errors()
         )
         raise UnusableTokensError(f"{path}: {problems}") from None
 

@@ -174,7 +174,7 @@ def test_commands_begin_with_a_slash(anna: Person, client: Client, name: str) ->
         enter(terminal, "//help is a message")
         until_stored(client, name, ["/help is a message"])
         enter(terminal, "/clear")
-        terminal.wait_for("remove 1 messages (y/N)?")
+        terminal.wait_for("remove 1 message (y/N)?")
         terminal.type(f"y{ENTER}")
         terminal.wait_for("all messages were removed")
         enter(terminal, "/sessions")

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ai_chat_client import Client
+from ai_chat_client import ROLE_USER, Client, Message
 from support.until import STALL_SECONDS
 
 from .conftest import COMMAND, Person
@@ -67,12 +67,12 @@ def test_clear_and_delete_need_a_yes_without_a_terminal(anna: Person, name: str)
 def test_clear_and_delete_ask_on_a_terminal(anna: Person, name: str) -> None:
     anna.ok("send", name, "precious")
     with anna.terminal("delete", name) as terminal:
-        terminal.wait_for("Delete the session with 1 messages")
+        terminal.wait_for("Delete the session with 1 message")
         terminal.type("n\r")
         terminal.wait_for("left as it is")
         assert terminal.process.wait(60) == 1
     with anna.terminal("clear", name) as terminal:
-        terminal.wait_for("Remove 1 messages")
+        terminal.wait_for("Remove 1 message")
         terminal.type("y\r")
         assert terminal.process.wait(60) == 0
     assert lines(anna.ok("show", name, "--json")) == []
@@ -81,7 +81,7 @@ def test_clear_and_delete_ask_on_a_terminal(anna: Person, name: str) -> None:
 def test_what_was_agreed_to_is_what_is_deleted(anna: Person, client: Client, name: str) -> None:
     anna.ok("send", name, "one")
     with anna.terminal("delete", name) as terminal:
-        terminal.wait_for("1 messages")
+        terminal.wait_for("1 message")
         anna.ok("send", name, "two, written meanwhile")
         terminal.type("y\r")
         terminal.wait_for("error: ")
@@ -172,6 +172,30 @@ def test_tail_ends_with_130_on_control_c(anna: Person, name: str) -> None:
 def test_tail_without_following_returns(anna: Person, name: str) -> None:
     anna.ok("send", name, "one")
     assert "one" in anna.ok("tail", name, "--no-follow")
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["show", "--json"], '"content":"\\u001b]0;x\\u0007\\u009b2J\\u007f"'),
+        (["export"], '"content":"\\u001b]0;x\\u0007\\u009b2J\\u007f"'),
+        (["export", "--format", "md"], "␛]0;x␇\\u009b2J␡"),
+        (["label"], '"\\u001b]0;x\\u0007\\u009b2J\\u007f"="\\u001b]0;x\\u0007\\u009b2J\\u007f"'),
+    ],
+    ids=["json", "export", "markdown", "labels"],
+)
+def test_data_on_a_terminal_is_nothing_that_it_obeys(
+    anna: Person, client: Client, name: str, command: list[str], shown: str
+) -> None:
+    evil = "\x1b]0;x\x07\x9b2J\x7f"
+    client.create_session(name, labels={evil: evil})
+    client.append_messages(name, [Message(role=ROLE_USER, content=evil)])
+    with anna.terminal(command[0], name, *command[1:]) as terminal:
+        assert shown in terminal.wait_for(shown)
+        assert terminal.process.wait(60) == 0
+        assert "\x9b" not in terminal.screen
+    if "--json" in command:
+        assert "\x9b" in anna.ok(command[0], name, *command[1:])
 
 
 def test_a_reader_that_goes_away_is_no_failure_worth_a_word(anna: Person, name: str) -> None:

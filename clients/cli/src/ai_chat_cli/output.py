@@ -6,15 +6,15 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
-from ai_chat_cli.text import safe_line
+from ai_chat_cli.text import escaped, safe_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
 def data(line: str) -> None:
-    """One line for programs, as it is."""
-    sys.stdout.write(f"{line}\n")
+    """One line for programs, as it is; on a terminal, JSON whose values are the same but which it cannot obey."""
+    sys.stdout.write(f"{escaped(line) if is_terminal() else line}\n")
 
 
 def show(renderable: "RenderableType") -> None:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ai_chat_cli.text import safe, safe_line
+from ai_chat_cli.text import counted, safe, safe_line
 
 _ROLE_STYLES = {"user": "bold cyan", "assistant": "bold green", "system": "bold yellow", "tool": "bold magenta"}
 
@@ -52,8 +52,7 @@ def session_row(session: model.Session) -> str:
 
 def session_heading(session: model.Session) -> Text:
     """Name, title and size in one line."""
-    count = f"{session.message_count} message{'' if session.message_count == 1 else 's'}"
-    parts = [Text(safe_line(session.name), "bold"), Text(count, "dim")]
+    parts = [Text(safe_line(session.name), "bold"), Text(counted(session.message_count), "dim")]
     if session.title:
         parts.insert(1, Text(safe_line(session.title)))
     return Text(" · ", "dim").join(parts)

@@ -5,7 +5,7 @@ import sys
 
 _LINE_BREAKS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 # Control characters of both sets, and those that reorder or hide what is next to them.
-_DANGEROUS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_DANGEROUS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 def safe(text: str) -> str:
@@ -32,6 +32,16 @@ class SafePieces:
 def safe_line(text: str) -> str:
     """As `safe`, and on one line."""
     return " ".join(safe(text).split())
+
+
+def escaped(text: str) -> str:
+    r"""JSON without what a terminal would obey: the same values, control characters in them as `\uXXXX`."""
+    return _DANGEROUS.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
+def counted(messages: int) -> str:
+    """`1 message`, `2 messages`."""
+    return f"{messages} message{'' if messages == 1 else 's'}"
 
 
 def sendable(text: str, what: str) -> str:

@@ -13,6 +13,7 @@ from ai_chat_cli.chat.screen import Screen
 from ai_chat_cli.names import close_matches, suggestion
 from ai_chat_cli.render import session_table
 from ai_chat_cli.settings import Settings
+from ai_chat_cli.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -116,7 +117,7 @@ class SlashCommands:
 
     async def _clear(self, _: str) -> None:
         session = await self._client.get_session(self._session)
-        answer = await self._screen.ask(f"remove {session.message_count} messages (y/N)? ")
+        answer = await self._screen.ask(f"remove {counted(session.message_count)} (y/N)? ")
         if (answer or "").strip().lower() in {"y", "yes"}:
             await self._client.clear_session(self._session, expected_position=session.position)
         else:

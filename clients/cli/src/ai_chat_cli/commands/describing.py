@@ -41,7 +41,11 @@ def label(invocation: Invocation, name: str, changes: Sequence[str]) -> None:
         output.data(session_to_json(session))
         return
     for key, value in sorted(session.labels.items()):
-        output.data(f"{key}={value if value == safe_line(value) else json.dumps(value)}")
+        output.data(f"{_shown(key)}={_shown(value)}")
+
+
+def _shown(text: str) -> str:
+    return text if text == safe_line(text) else json.dumps(text)
 
 
 def _apply(labels: dict[str, str], change: str) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from ai_chat_cli.commands.finding import found
 from ai_chat_cli.failure import CliError, ExitCode
 from ai_chat_cli.invocation import Invocation
 from ai_chat_cli.progress import progress
+from ai_chat_cli.text import counted, escaped, safe
 
+_JSON = frozenset({"jsonl", "json"})
 _ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".md": "md", ".markdown": "md"}
 
 
@@ -30,7 +32,7 @@ def export(invocation: Invocation, name: str | None, form: str | None, out: Path
         session = found(client, session_name)
         shown = out is not None or output.is_file()
         with (
-            _target(out) as write,
+            _target(out, escaped if chosen in _JSON else safe) as write,
             progress(f"exporting {session_name}", session.message_count, shown=shown) as advance,
         ):
             writer = WRITERS[chosen](write)
@@ -47,13 +49,14 @@ def export(invocation: Invocation, name: str | None, form: str | None, out: Path
                 ) from None
             writer.end()
     if out is not None:
-        output.note(f"{count} messages in {out}")
+        output.note(f"{counted(count)} in {out}")
 
 
 @contextmanager
-def _target(out: Path | None) -> Iterator[Write]:
+def _target(out: Path | None, harmless: Callable[[str], str]) -> Iterator[Write]:
+    """Where the export goes; what a terminal would obey in it is made `harmless` there."""
     if out is None:
-        yield sys.stdout.write
+        yield (lambda text: sys.stdout.write(harmless(text))) if output.is_terminal() else sys.stdout.write
         return
     temporary: str | None = None
     try:

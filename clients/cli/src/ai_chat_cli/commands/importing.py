@@ -20,6 +20,7 @@ from ai_chat_cli.archive.reader import ArchiveError, Header, read
 from ai_chat_cli.failure import CliError, ExitCode
 from ai_chat_cli.invocation import Invocation, checked
 from ai_chat_cli.progress import progress
+from ai_chat_cli.text import counted
 
 _SECONDS = 120.0
 """For one request of up to 4 MiB over a slow line."""
@@ -40,7 +41,7 @@ def import_session(invocation: Invocation, source: Path, name: str | None) -> No
         except ArchiveError as error:
             where = "stdin" if str(source) == "-" else source
             raise CliError(f"{where}: {error}", ExitCode.USAGE) from None
-    output.note(f"{target}: {count} messages imported")
+    output.note(f"{target}: {counted(count)} imported")
 
 
 def _import(client: Client, target: str, header: Header, messages: Iterator[model.Message]) -> int:

@@ -9,7 +9,7 @@ from ai_chat_cli import output
 from ai_chat_cli.commands.finding import found, missing
 from ai_chat_cli.failure import CliError, ExitCode
 from ai_chat_cli.invocation import Invocation
-from ai_chat_cli.text import safe_line
+from ai_chat_cli.text import counted, safe_line
 
 
 def clear(invocation: Invocation, name: str, *, yes: bool) -> None:
@@ -45,7 +45,7 @@ def _check_can_ask(yes: bool) -> None:
 
 def _agreed(session: model.Session, verb: str, preposition: str) -> str:
     """Asks; returns the position that was agreed to. typer.Abort when it was not."""
-    question = f"{verb} {session.message_count} messages {preposition} {safe_line(session.name)}?"
+    question = f"{verb} {counted(session.message_count)} {preposition} {safe_line(session.name)}?"
     if not typer.confirm(question, err=True):
         raise CliError("left as it is", ExitCode.OTHER)
     return session.position

@@ -10,10 +10,11 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given
 from hypothesis import strategies as st
 from session_svc.domain.access import Grant, NamePatterns, Scope
-from session_svc.domain.errors import ScopeMissing, SessionForbidden
+from session_svc.domain.errors import InvalidField, ScopeMissing, SessionForbidden
+from session_svc.domain.limits import AUTHOR_CHARACTERS
 from session_svc.domain.message import NewMessage, Role, Status
 from session_svc.transport.access import TABLE
-from session_svc.transport.caller import Caller
+from session_svc.transport.caller import Caller, request_id
 
 METHODS = list(api.DESCRIPTOR.services_by_name["SessionService"].methods)
 SESSION_FIELDS = {"session", "name"}
@@ -68,6 +69,7 @@ def test_what_says_no_author_is_signed_with_the_name_of_the_token() -> None:
     ("message", "field"),
     [
         (NewMessage(Role.USER, "hello", author="bob"), "messages[0].author"),
+        (NewMessage(Role.USER, "hello", author="Ada"), "messages[0].author"),
         (NewMessage(Role.USER, "hello", create_time=0), "messages[0].create_time"),
         (NewMessage(Role.ASSISTANT, "hello", status=Status.FAILED), "messages[0].status"),
     ],
@@ -90,6 +92,29 @@ def test_metadata_names_the_caller_only_where_there_are_no_tokens() -> None:
     metadata = (("ai-chat-author", "B%C3%B6b"),)
     assert Caller(metadata, "here").name == "Böb"
     assert Caller(metadata, "here", grant=ADA).name == "ada"
+
+
+@pytest.mark.parametrize("name", ["x" * (AUTHOR_CHARACTERS + 1), "a%0Ab", "%1B[31m"])
+def test_a_name_that_cannot_stand_as_an_author_is_refused(name: str) -> None:
+    with pytest.raises(InvalidField, match="percent-encoded"):
+        _ = Caller((("ai-chat-author", name),), "here").name
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "a\nb", "\x1b[31m", "é", "\u2028"])
+def test_an_id_of_a_request_that_would_spoil_the_log_is_replaced(given: str) -> None:
+    made = request_id(given)
+    assert made != given
+    assert request_id(made) == made
+    assert request_id(given) != made
+
+
+def test_an_id_of_a_request_that_can_stand_in_the_log_stays() -> None:
+    assert request_id("x" * 128) == "x" * 128
+
+
+def test_a_token_without_patterns_is_for_every_session() -> None:
+    assert ADA.covers("anything")
+    assert not Grant("ada", Scope.READ, NamePatterns(("team-*",))).covers("anything")
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ def test_too_many_bytes_under_one_token_are_refused_in_calls_and_in_replies(
     allowed, failure = until_refused(stub, say("heavy", 200_000), heavy)
     assert allowed >= 4
     assert (failure.status, failure.reason) == (EXHAUSTED, "RATE_LIMITED")
+    assert "bytes" in failure.text
 
     def reply() -> Iterator[api.StreamReplyRequest]:
         yield api.StreamReplyRequest(start=api.ReplyStart(session="heavy", reply_id="r"))
@@ -110,6 +111,7 @@ def test_too_many_bytes_under_one_token_are_refused_in_calls_and_in_replies(
     with fails() as refused:
         list(stub.StreamReply(reply(), metadata=bearer(heavy), timeout=60))
     assert refused.reason == "RATE_LIMITED"
+    assert "bytes" in refused.text
     stub.AppendMessages(say("modest", 200_000), metadata=bearer(token_of(tokens, "modest")), timeout=60)
 
 

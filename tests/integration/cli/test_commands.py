@@ -94,6 +94,8 @@ FAILURES = [
     (("title", "no-such-session", "x"), 3, "there is no session"),
     (("send", "no-such-session", "x", "--existing"), 3, "there is no session"),
     (("-s", "no-such-session", "--existing"), 3, "there is no session"),
+    (("--existing",), 2, "--existing needs a name; give it with -s"),
+    (("context",), 2, "error: Missing command; see `ai-chat context --help`"),
     (("-c",), 3, "no session was used here yet"),
     (("send", "bad/name", "x"), 2, "not a name for a session"),
     (("-s", "bad name"), 2, "not a name for a session"),
@@ -166,6 +168,7 @@ def test_tail_ends_with_130_on_control_c(anna: Person, name: str) -> None:
         terminal.wait_for("one")
         terminal.type("\x03")
         assert terminal.process.wait(60) == 130
+        terminal.wait_for("^C\n")  # The shell's prompt begins a line.
         assert "Traceback" not in terminal.screen
 
 

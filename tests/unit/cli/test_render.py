@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ai_chat_cli.render import ago, message_text, session_heading, session_row, session_table
+from ai_chat_cli.render import SessionList, ago, message_text, session_heading, session_row
 from ai_chat_client import (
     MESSAGE_STATUS_FAILED,
     MESSAGE_STATUS_INTERRUPTED,
@@ -67,12 +67,29 @@ def test_a_table_of_sessions_never_breaks_a_row() -> None:
         ),
         Session(name="sessiön mit [b]Leerzeichen[/b]", preview="p", last_active_time=from_ms(before(days=1))),
     ]
-    lines = plain(session_table(sessions, NOW), width=80).splitlines()
+    lines = plain(SessionList(sessions, NOW), width=80).splitlines()
     assert len(lines) == 3
     assert lines[1].startswith("team")
     assert "2 h  a title ␛[5mxxx" in lines[1]
     assert "sessiön mit [b]Leerzeichen[/b]" in lines[2]
-    assert plain(session_table(sessions, NOW, numbered=True)).splitlines()[2].startswith("2  sessiön")
+    assert plain(SessionList(sessions, NOW, numbered=True)).splitlines()[2].startswith("2  sessiön")
+
+
+def test_on_a_narrow_terminal_each_session_has_its_lines_and_no_name_is_cut() -> None:
+    sessions = [
+        Session(
+            name="session-1734782567890-a3f8k2", title="\x1b[5m" + "T" * 40, last_active_time=from_ms(before(days=1))
+        ),
+        Session(name="n" * 40, message_count=1, last_active_time=from_ms(before(hours=2))),
+    ]
+    assert plain(SessionList(sessions, NOW), width=32).splitlines() == [
+        "session-1734782567890-a3f8k2",
+        "  0 messages · 1 d · ␛[5mTTTTTT…",
+        "n" * 32,
+        "n" * 8,
+        "  1 message · 2 h",
+    ]
+    assert plain(SessionList(sessions, NOW, numbered=True), width=32).startswith("1  session-1734782567890-a3f8k2\n")
 
 
 def test_a_row_for_scripts_has_four_columns_whatever_the_title() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
+from ai_chat_cli import output
 from ai_chat_cli.app import app
 from ai_chat_cli.arguments import normalised
 from ai_chat_cli.failure import CliError, ExitCode
@@ -32,6 +33,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OTHER
     except (KeyboardInterrupt, typer.Abort):
+        output.break_line()
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - The last line of defence: people get a line, not a traceback.
         return _failed(error)
@@ -39,8 +41,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _failed(error: Exception) -> int:
-    from ai_chat_cli import output
-
     failure = _as_cli_error(error)
     if failure is None:
         if os.environ.get("AI_CHAT_DEBUG"):

@@ -16,7 +16,6 @@ app = typer.Typer(
 context_app = typer.Typer(
     name="context",
     help="Named sets of settings: server, tlsCa, token, session, ttl, author, webUrl.",
-    no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.command("list", cls=Command)(reading.list_)

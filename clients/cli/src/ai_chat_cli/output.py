@@ -38,6 +38,12 @@ def error(text: str) -> None:
     _console(stderr=True).print(Text.assemble(("error: ", "bold red"), safe_line(text)), soft_wrap=True)
 
 
+def break_line() -> None:
+    """Leaves the line on which a terminal shows ^C, or a question without an answer."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")
+
+
 def is_terminal() -> bool:
     """Whether people read what goes to stdout."""
     return sys.stdout.isatty()

@@ -1,17 +1,20 @@
 """Sessions and messages for people. Every text of others goes through `safe` and is never taken for markup."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from ai_chat_client.message_json import ROLE_WORDS, STATUS_WORDS, to_datetime
 from aichat.session.v1 import session_pb2 as model
 from google.protobuf import timestamp_pb2
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from ai_chat_cli.text import counted, safe, safe_line
 
+_TABLE_CELLS = 60
+"""On a narrower terminal nothing of the titles would be left beside the names that are made up."""
 _ROLE_STYLES = {"user": "bold cyan", "assistant": "bold green", "system": "bold yellow", "tool": "bold magenta"}
 
 
@@ -24,8 +27,34 @@ def ago(time: timestamp_pb2.Timestamp, now: datetime) -> str:
     return "now"
 
 
-def session_table(sessions: Iterable[model.Session], now: datetime, *, numbered: bool = False) -> Table:
-    """Sessions as a table, one row each, the order kept; `numbered`: with a number, from 1, in front."""
+@dataclass(frozen=True, slots=True)
+class SessionList:
+    """Sessions as a table, one row each, the order kept; where that does not fit, a few lines each.
+
+    `numbered`: with a number, from 1, in front.
+    """
+
+    sessions: Sequence[model.Session]
+    now: datetime
+    numbered: bool = False
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        """See rich's protocol."""
+        if options.max_width >= _TABLE_CELLS:
+            yield _table(self.sessions, self.now, numbered=self.numbered)
+            return
+        for number, session in enumerate(self.sessions, 1):
+            front = f"{number}  " if self.numbered else ""
+            yield Text.assemble((front, "dim"), (safe_line(session.name), "bold"), overflow="fold")
+            facts = [counted(session.message_count), ago(session.last_active_time, self.now), _subject(session)]
+            yield Text(f"  {' · '.join(filter(None, facts))}", "dim", no_wrap=True, overflow="ellipsis")
+
+
+def _subject(session: model.Session) -> str:
+    return safe_line(session.title or session.preview)
+
+
+def _table(sessions: Iterable[model.Session], now: datetime, *, numbered: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
     if numbered:
         table.add_column("", justify="right", style="dim")
@@ -39,7 +68,7 @@ def session_table(sessions: Iterable[model.Session], now: datetime, *, numbered:
             Text(safe_line(session.name)),
             str(session.message_count),
             ago(session.last_active_time, now),
-            Text(safe_line(session.title or session.preview)),
+            Text(_subject(session)),
         )
     return table
 

@@ -6,7 +6,7 @@ from ai_chat_client import AsyncClient
 from aichat.session.v1 import session_pb2 as model
 
 from ai_chat_cli.chat.screen import Screen
-from ai_chat_cli.render import session_table
+from ai_chat_cli.render import SessionList
 
 _SHOWN = 20
 
@@ -23,7 +23,7 @@ async def pick(client: AsyncClient, screen: Screen, text: str) -> str | None:
         return None
     if text and len(sessions) == 1:
         return sessions[0].name
-    screen.show(session_table(sessions, datetime.now(UTC), numbered=True))
+    screen.show(SessionList(sessions, datetime.now(UTC), numbered=True))
     while answer := (await screen.ask("which one (number or name; nothing: none)? ") or "").strip():
         name = _chosen(sessions, answer)
         if name is not None:

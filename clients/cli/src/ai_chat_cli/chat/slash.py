@@ -11,7 +11,7 @@ from rich.text import Text
 from ai_chat_cli.chat.picking import pick
 from ai_chat_cli.chat.screen import Screen
 from ai_chat_cli.names import close_matches, suggestion
-from ai_chat_cli.render import session_table
+from ai_chat_cli.render import SessionList
 from ai_chat_cli.settings import Settings
 from ai_chat_cli.text import counted
 
@@ -125,7 +125,7 @@ class SlashCommands:
 
     async def _sessions(self, rest: str) -> None:
         page = await self._client.list_sessions(query=rest, page_size=20)
-        self._screen.show(session_table(page.sessions, datetime.now(UTC)))
+        self._screen.show(SessionList(page.sessions, datetime.now(UTC)))
 
     async def _new(self, _: str) -> None:
         session = await self._client.create_session(ttl=self._settings.ttl)

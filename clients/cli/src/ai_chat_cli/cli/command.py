@@ -1,8 +1,10 @@
-"""How a command's help looks: `Usage: ai-chat send [OPTIONS] NAME TEXT|-`, as in manuals."""
+"""How a command ends at Ctrl-C, and how its help looks: `Usage: ai-chat send [OPTIONS] NAME TEXT|-`, as in manuals."""
 
 from typing import TYPE_CHECKING
 
 from typer.core import TyperArgument, TyperCommand
+
+from ai_chat_cli import output
 
 if TYPE_CHECKING:
     import typer
@@ -14,6 +16,14 @@ class Command(TyperCommand):
 
     typer would put further brackets or braces around it, and behind it the name of its Python type.
     """
+
+    def invoke(self, ctx: "typer.Context") -> object:  # type: ignore[override]  # typer's own context.
+        """Runs it; after a Ctrl-C the shell's prompt begins a line of its own."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            output.break_line()
+            raise
 
     def collect_usage_pieces(self, ctx: "typer.Context") -> list[str]:  # type: ignore[override]  # typer's own context.
         """What stands behind the command's name."""

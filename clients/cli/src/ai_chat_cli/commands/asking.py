@@ -96,6 +96,7 @@ class _Asking:
     async def stop(self, running: asyncio.Task[int]) -> None:
         """Stops the reply to the question, if it has begun, and lets its end be printed."""
         if self._exchange.mine is None:
+            output.break_line()
             if self._sent:
                 output.note(f"not answered yet; {KEPT}")
             return

@@ -37,6 +37,9 @@ def chat(invocation: Invocation, opening: Opening) -> int:
         return asyncio.run(_chat(invocation, opening))
     except asyncio.CancelledError:
         return 128 + signal.SIGTERM
+    except KeyboardInterrupt:  # A terminal that only has lines; elsewhere Ctrl-C is a key.
+        output.break_line()
+        raise
 
 
 async def _chat(invocation: Invocation, opening: Opening) -> int:
@@ -78,6 +81,8 @@ async def _open(invocation: Invocation, opening: Opening, client: AsyncClient, s
             raise CliError("no session was used here yet; name one with -s, or pick one with -r", ExitCode.NOT_FOUND)
         return await _resume(client, screen, name)
     if settings.session is None:
+        if opening.existing_only:
+            raise CliError("--existing needs a name; give it with -s", ExitCode.USAGE)
         session = await client.create_session(ttl=settings.ttl)
         output.show(Text(session.name, "bold")) if screen.interactive else output.data(session.name)
         screen.note("new session; /help says what there is")

@@ -1,5 +1,6 @@
 """`ai-chat login` and `ai-chat logout`."""
 
+import getpass
 import os
 import sys
 from typing import Any
@@ -75,7 +76,10 @@ def _name_of(server: str) -> str:
 
 def _token() -> str:
     if sys.stdin.isatty():
-        text = typer.prompt("Token", hide_input=True, default="", show_default=False, err=True)
+        try:
+            text = getpass.getpass("Token: ")  # Asks once the terminal shows no more what is typed.
+        except EOFError:
+            raise typer.Abort from None
     else:
         text = sys.stdin.readline()
     token = str(text).strip()

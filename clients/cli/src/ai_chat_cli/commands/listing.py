@@ -10,7 +10,7 @@ from aichat.session.v1 import session_pb2 as model
 from ai_chat_cli import output
 from ai_chat_cli.failure import CliError, ExitCode
 from ai_chat_cli.invocation import Invocation, checked
-from ai_chat_cli.render import session_row, session_table
+from ai_chat_cli.render import SessionList, session_row
 
 
 def list_sessions(invocation: Invocation, text: str, labels: Sequence[str], owner: str, limit: int | None) -> None:
@@ -39,7 +39,7 @@ def _print_table(sessions: list[model.Session], limit: int | None) -> None:
     if not sessions:
         output.note("no sessions; `ai-chat` starts one")
         return
-    output.show(session_table(sessions, datetime.now(UTC)))
+    output.show(SessionList(sessions, datetime.now(UTC)))
     if len(sessions) == limit:
         output.note(f"the latest {limit}; --all shows all, TEXT narrows down")
 

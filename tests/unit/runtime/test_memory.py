@@ -1,5 +1,6 @@
 """How much memory a process may have, and when it has too much."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,27 @@ def test_memory_is_given_back_again_while_there_is_too_much_but_not_all_the_time
         assert guard.exceeded
         process.now += 0.11
     assert 2 <= process.trims <= 4
+
+
+@pytest.mark.parametrize("resident", [50, 150])
+def test_while_nothing_can_be_seen_what_was_seen_last_counts(resident: int) -> None:
+    process = Process(resident)
+    blind = False
+
+    def look() -> int:
+        if blind:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return process.look()
+
+    guard = MemoryGuard(100, resident=look, give_back=process.trim, clock=lambda: process.now)
+    assert guard.exceeded is (resident > 100)
+    blind = True
+    process.now += 0.11
+    assert guard.exceeded is (resident > 100)
+    blind = False
+    process.resident = 200 - resident
+    process.now += 0.11
+    assert guard.exceeded is (resident < 100)
 
 
 def test_a_real_process_that_grows_is_told_to_have_too_much_until_it_has_shrunk() -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -49,7 +50,8 @@ class MemoryGuard:
         now = self._clock()
         if now >= self._due:
             self._due = now + SAMPLE_SECONDS
-            self._exceeded = self._is_over(now)
+            with suppress(OSError):  # To look needs a descriptor; while none is free, what was last seen counts.
+                self._exceeded = self._is_over(now)
         return self._exceeded
 
     def _is_over(self, now: float) -> bool:

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 import uvloop
 from aichat_runtime import logs, metrics
+from aichat_runtime.descriptors import allow_descriptors
 from aichat_runtime.lifecycle import StopSignals
 from aichat_runtime.settings import load
 from aichat_runtime.tls import RenewedPair, UnusablePairError
@@ -25,6 +26,7 @@ def serve() -> None:
     """Serves until it is told to stop; raises SystemExit with one line when it cannot, with 2 for bad settings."""
     settings = load(SessionServiceSettings)
     logs.configure(settings.log_level, settings.log_format)
+    allow_descriptors()
     try:
         uvloop.run(_serve(settings))
     except (UnusableTokensError, UnusablePairError, server.ListenError, Unsupported, ValueError) as error:

@@ -29,6 +29,7 @@ class Relief:
         self._memory = memory
         self._calls = calls
         self._streams = streams
+        self._told = False
 
     def check(self) -> None:
         """Raises RateLimited when nothing new may be begun."""
@@ -47,17 +48,21 @@ class Relief:
 
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        told = False
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
-            now = loop.time()
+            try:
+                self._relieve(loop.time())
+            except Exception:  # noqa: BLE001 - Calls must go on being ended in time; it is logged.
+                _log.exception("relief_defect")
+
+    def _relieve(self, now: float) -> None:
+        for calls in self._calls:
+            calls.end_overdue(now)
+        exceeded = self._memory.exceeded
+        if exceeded:
             for calls in self._calls:
-                calls.end_overdue(now)
-            exceeded = self._memory.exceeded
-            if exceeded:
-                for calls in self._calls:
-                    calls.relieve(now - WAIT_SECONDS)
-                self._streams.relieve(now - WAIT_SECONDS)
-            if exceeded != told:
-                told = exceeded
-                _log.warning("memory", exceeded=exceeded, limit=self._memory.limit)
+                calls.relieve(now - WAIT_SECONDS)
+            self._streams.relieve(now - WAIT_SECONDS)
+        if exceeded != self._told:
+            self._told = exceeded
+            _log.warning("memory", exceeded=exceeded, limit=self._memory.limit)

@@ -1,6 +1,7 @@
 """Certificates renewed on disk serve the next connection; half-written ones do not."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -81,6 +82,31 @@ def test_a_truncated_or_missing_file_keeps_the_pair_before(tmp_path: Path) -> No
     assert renewed.get() == before
     authority.renew()
     assert renewed.get() == read_pair(authority.cert, authority.key) != before
+
+
+def test_a_renewed_pair_that_becomes_readable_later_is_taken_then_and_until_then_that_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    renewed = RenewedPair(authority.cert, authority.key)
+    before = renewed.get()
+    authority.renew()
+    with monkeypatch.context() as while_denied, capture_logs() as logs:
+        while_denied.setattr(Path, "read_bytes", denied)
+        for _ in range(3):
+            assert renewed.get() == before
+    assert [log["event"] for log in logs] == ["certificate_unusable"]
+    assert renewed.get() == read_pair(authority.cert, authority.key) != before
+
+
+def denied(path: Path) -> bytes:
+    """As where no descriptor is free, or a file is not the service's yet; root, who may run this, is denied nothing."""
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+
+def test_an_old_version_of_tls_is_not_spoken(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    assert server_context(authority.cert, authority.key).minimum_version is ssl.TLSVersion.TLSv1_2
 
 
 def test_a_pair_that_does_not_belong_together_is_refused_at_start(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import errno
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from session_svc.domain.limits import AUTHOR_CHARACTERS
 from session_svc.identity import command, token_file
 from session_svc.identity.token_file import TokenEntry, UnusableTokensError
 from session_svc.identity.tokens import FileTokens
+from structlog.testing import capture_logs
 
 CREATED = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -112,3 +114,36 @@ async def test_a_file_is_read_again_only_when_it_has_changed(tmp_path: Path) -> 
     assert await tokens.refresh()
     assert tokens.find(entry().sha256) == entry().grant()
     assert not await tokens.refresh()
+
+
+async def test_an_edit_that_cannot_be_read_yet_is_read_when_it_can_and_until_then_that_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tokens.json"
+    tokens = FileTokens(path)
+    with token_file.editing(path) as entries:
+        entries.append(entry())
+
+    def no_descriptor(_: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as while_short, capture_logs() as logs:
+        while_short.setattr(Path, "read_bytes", no_descriptor)
+        for _ in range(3):
+            assert not await tokens.refresh()
+    assert [log["event"] for log in logs] == ["tokens_unusable"]
+    assert await tokens.refresh()
+    assert tokens.find(entry().sha256) is not None
+
+
+async def test_a_broken_edit_keeps_the_tokens_before_and_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    with token_file.editing(path) as entries:
+        entries.append(entry())
+    tokens = FileTokens(path)
+    path.write_text("[]", encoding="utf-8")
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert not await tokens.refresh()
+    assert [log["event"] for log in logs] == ["tokens_unusable"]
+    assert tokens.find(entry().sha256) == entry().grant()

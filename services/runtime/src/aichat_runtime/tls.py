@@ -42,7 +42,7 @@ def read_pair(certificate: Path, key: Path) -> Pair:
             _context(certificate, key)
             if pair == Pair(certificate.read_bytes(), key.read_bytes()):
                 return pair
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:  # Of which ssl.SSLError is one.
         raise UnusablePairError(f"{certificate}, {key}: no certificate with its key: {error}") from error
     raise UnusablePairError(f"{certificate}, {key}: they are being written")
 
@@ -57,20 +57,29 @@ class _Renewed(Generic[T]):
         self._lock = threading.Lock()
         self._seen = _stamps(self._files)
         self._current = self._made()
+        self._complaint: tuple[object, str] | None = None
 
     def get(self) -> T:
         """The one in force."""
         with self._lock:
             stamps = _stamps(self._files)
             if stamps != self._seen:
-                self._seen = stamps
                 try:
                     self._current = self._made()
                 except UnusablePairError as error:
-                    _log.error("certificate_unusable", problem=str(error), remedy="the one before stays in use")
+                    if isinstance(error.__cause__, ssl.SSLError):  # Else they may be readable soon, as they are.
+                        self._seen = stamps
+                    self._complain(stamps, str(error))
                 else:
+                    self._seen = stamps
                     _log.info("certificate_renewed", certificate=str(self._files[0]))
             return self._current
+
+    def _complain(self, stamps: object, problem: str) -> None:
+        """Logs a problem once, however many connections meet it."""
+        if self._complaint != (stamps, problem):
+            self._complaint = stamps, problem
+            _log.error("certificate_unusable", problem=problem, remedy="the one before stays in use")
 
     def _made(self) -> T:
         read_pair(*self._files)

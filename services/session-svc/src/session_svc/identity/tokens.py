@@ -20,6 +20,7 @@ class FileTokens:
         self._path = path
         self._stamp = _stamp(path)
         self._grants = _grants(path)
+        self._complaint: tuple[object, str] | None = None
         if not self._grants:
             _log.warning("no_tokens", file=str(path), remedy="make one: session-svc token create NAME")
 
@@ -32,14 +33,22 @@ class FileTokens:
         stamp = await asyncio.to_thread(_stamp, self._path)
         if stamp == self._stamp:
             return False
-        self._stamp = stamp
         try:
             self._grants = await asyncio.to_thread(_grants, self._path)
         except UnusableTokensError as error:
-            _log.error("tokens_unusable", problem=str(error), remedy="those before stay in force until it is repaired")
+            if not isinstance(error.__cause__, OSError):  # Else it may be readable soon, without another edit.
+                self._stamp = stamp
+            self._complain(stamp, str(error))
             return False
+        self._stamp = stamp
         _log.info("tokens_read", count=len(self._grants))
         return True
+
+    def _complain(self, stamp: object, problem: str) -> None:
+        """Logs a problem once, however often it is met."""
+        if self._complaint != (stamp, problem):
+            self._complaint = stamp, problem
+            _log.error("tokens_unusable", problem=problem, remedy="those before stay in force until it is repaired")
 
 
 def _grants(path: Path) -> dict[str, Grant]:

@@ -138,6 +138,7 @@ def test_what_was_not_meant_for_this_service_or_not_signed_by_its_provider_is_re
         "not yet": provider.sign({**good, "nbf": now + 600}),
         "from the future": provider.sign({**good, "iat": now + 600}),
         "an odd expiry": provider.sign({**good, "exp": "soon"}),
+        "an expiry beyond all numbers": provider.sign({**good, "exp": 10**400}),
         "no signature": forged(provider, "none", b""),
         "the public key as a secret": forged(provider, "HS256", provider.keys),
         "another algorithm": forged(provider, "ES256", b"x"),

@@ -50,13 +50,13 @@ class ProviderTokens:
             self._verified.clear()
         grant = self._verified.get(digest)
         if grant is None:
-            grant = _grant(await self._claims(token))
+            grant = await self._judge(token)
             self._verified[digest] = grant
             if len(self._verified) > self._most:
                 self._verified.popitem(last=False)
         return grant
 
-    async def _claims(self, token: str) -> dict[str, Any]:
+    async def _judge(self, token: str) -> Grant:
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
         except jwt.PyJWTError:
@@ -67,7 +67,7 @@ class ProviderTokens:
                 raise TokenInvalid
             raise StoreUnavailable("the identity provider does not answer, so the token cannot be judged")
         try:
-            return jwt.decode(
+            claims = jwt.decode(
                 token,
                 key.public,
                 algorithms=key.algorithms,
@@ -76,6 +76,7 @@ class ProviderTokens:
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud"]},
             )
+            return _grant(claims)
         except (jwt.PyJWTError, TypeError, ValueError, OverflowError):
             raise TokenInvalid from None
 

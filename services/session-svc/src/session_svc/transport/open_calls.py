@@ -69,9 +69,11 @@ class OpenCall:
         self._give_up(InvalidField("request", f"not there within {seconds}; send it at once"))
 
     def _give_up(self, refusal: SessionServiceError) -> None:
+        if self._refusal is not None:
+            return  # It has its last words to hear that.
         if self._waits_since is None or self._answered:
             self._rpc.tear_down()
-        elif self._refusal is None:
+        else:
             self._refusal = refusal
             self._rpc.handler.cancel()
             self._timer = asyncio.get_running_loop().call_later(self._patience.last_words, self._rpc.tear_down)

@@ -13,7 +13,7 @@ import pytest
 from aichat_runtime.address import Address
 from aichat_runtime.limits import OpenLimit
 from aichat_runtime.tls import server_context
-from stream_gateway import protocol
+from stream_gateway import arrivals, protocol
 from stream_gateway.server import GatewayServer, listen
 from support.certificates import Authority
 from support.until import until
@@ -255,3 +255,60 @@ async def test_a_renewed_certificate_serves_the_next_connection_and_open_ones_st
         assert status(await exchange(port, HELLO) or b"HTTP/1.1 400") == 400
 
     assert first != second
+
+
+@pytest.mark.parametrize("beginning", [b"", b"\x16\x03\x01", HELLO])
+async def test_whoever_does_not_come_to_be_encrypted_is_sent_away(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, beginning: bytes
+) -> None:
+    monkeypatch.setattr(arrivals, "HANDSHAKE_SECONDS", 0.3)
+    authority = Authority(tmp_path)
+    async with serving(server_context(authority.cert, authority.key)) as port:
+        assert b"hello" not in await exchange(port, beginning)
+
+
+async def test_connections_count_before_they_are_encrypted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(protocol, "is_loopback", lambda _: False)
+    monkeypatch.setattr(protocol, "peers", OpenLimit(3))
+    authority = Authority(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(authority.ca))
+    async with serving(server_context(authority.cert, authority.key)) as port:
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            await asyncio.open_connection("localhost", port, ssl=trusting, family=socket.AF_INET)
+        for _, writer in silent:
+            writer.close()
+        await asyncio.to_thread(until, lambda: not len(protocol.peers), what="that they are forgotten")
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=trusting, family=socket.AF_INET)
+        writer.write(HELLO)
+        await reader.readuntil(b"hello")
+        assert len(protocol.peers) == 1
+        writer.close()
+        await asyncio.to_thread(until, lambda: not len(protocol.peers), what="that it is forgotten")
+
+
+async def test_what_comes_together_with_the_end_of_the_handshake_is_not_lost(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(authority.ca))
+    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting.wrap_bio(coming, going, server_hostname="localhost")
+    async with serving(server_context(authority.cert, authority.key)) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(going.read())
+                coming.write(await reader.read(65536))
+        client.write(HELLO[:-2] + b"Connection: close\r\n\r\n")
+        writer.write(going.read())  # Its last word of the handshake, and the request.
+        said = b""
+        while b"hello" not in said:
+            coming.write(await reader.read(65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                while piece := client.read(65536):
+                    said += piece
+        writer.close()
+
+    assert status(said) == 200

@@ -32,6 +32,19 @@ peers = OpenLimit(MAX_CONNECTIONS_PER_PEER)
 """The connections of each address, as the network has it: a proxy is one peer, and this machine's are not counted."""
 
 
+def open_place(client: tuple[str, int] | None, connections: int) -> str | None:
+    """Counts a connection from there, the last of so many of the process.
+
+    Returns the key under which it is in `peers`, to be closed there; empty: it is in none. None: there is no room.
+    """
+    host = client[0] if client else ""
+    key = "" if not host or is_loopback(host) else address_key(host)
+    if connections > MAX_CONNECTIONS or (key and not peers.open(key)):
+        metrics.CONNECTIONS_REFUSED.inc()
+        return None
+    return key
+
+
 class GatewayProtocol(HttpToolsProtocol):
     """Refuses connections beyond what the process takes, heads that are too large or too slow, and endless framing.
 
@@ -46,13 +59,25 @@ class GatewayProtocol(HttpToolsProtocol):
     _framing_bytes = 0
     _answered: RequestResponseCycle | None = None
     """The request that is being answered; uvicorn's `cycle` is the one that came last, and may wait behind it."""
-    _peer: str | None = None
+    _place: str | None = None
+    """What `open_place` returned of this connection, until it is left."""
+
+    def take_place(self, place: str) -> None:
+        """Has the connection, before it is made, take over a place that was opened for it."""
+        self._place = place
+
+    def leave_place(self) -> None:
+        """Gives up its place, if it has one."""
+        if self._place:
+            peers.close(self._place)
+        self._place = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # As uvicorn's is.
         """Takes the connection, or drops it."""
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS or not self._count():
-            metrics.CONNECTIONS_REFUSED.inc()
+        if self._place is None:
+            self._place = open_place(self.client, len(self.connections))
+        if self._place is None:
             transport.abort()
             return
         self._await_head()
@@ -60,9 +85,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets the connection."""
         self._head_came()
-        if self._peer is not None:
-            peers.close(self._peer)
-            self._peer = None
+        self.leave_place()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -131,25 +154,15 @@ class GatewayProtocol(HttpToolsProtocol):
         self.connections.discard(self)
         if self._answered is not None:
             self._answered.disconnected = True  # To uvicorn: the route has nothing to answer any more.
-        if self._peer is not None:
-            viewer.at_end(partial(_leave, self._peer))
-            self._peer = None
+        if self._place:
+            viewer.at_end(partial(_leave, self._place))
+        self._place = None
         transport.set_protocol(viewer)
         transport.resume_reading()  # A pipelined request may have stopped it, and the end would not be noticed.
         # Nothing may be left that refers to itself: thousands of those are long in collecting.
         self.cycle = self._answered = self.scope = self.headers = self.parser = None  # type: ignore[assignment]  # As uvicorn does.
         self.pipeline.clear()
         return transport
-
-    def _count(self) -> bool:
-        host = self.client[0] if self.client else ""
-        if not host or is_loopback(host):
-            return True
-        key = address_key(host)
-        if not peers.open(key):
-            return False
-        self._peer = key
-        return True
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)

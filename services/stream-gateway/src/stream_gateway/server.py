@@ -6,11 +6,13 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from aichat_runtime.address import Address
 from uvicorn import Config, Server
 
+from stream_gateway.arrivals import Arrivals
 from stream_gateway.http.edge import App
 from stream_gateway.protocol import GatewayProtocol
 
@@ -43,7 +45,6 @@ class GatewayServer(Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
-                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
                 # Nothing of one request's context, its token least of all, may reach the next on its connection.
                 reset_contextvars=True,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -51,6 +52,7 @@ class GatewayServer(Server):
             )
         )
         self._on_started = on_started
+        self._tls = tls
         self._leaving = asyncio.Event()
         # What it has to say that matters, the edge says too, with the request's id.
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
@@ -74,8 +76,17 @@ class GatewayServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to accept connections."""
-        await super().startup(sockets)
+        if self._tls is None:
+            await super().startup(sockets)
+        else:
+            arrivals = [self._arrivals(listener, self._tls) for listener in sockets or ()]
+            self.servers = arrivals  # type: ignore[assignment]  # Uvicorn closes them, and asks nothing else of them.
+            self.started = True
         self._on_started()
+
+    def _arrivals(self, listener: socket.socket, tls: ssl.SSLContext) -> Arrivals:
+        serve = partial(GatewayProtocol, self.config, self.server_state, self.lifespan.state)
+        return Arrivals(listener, tls, serve, self.server_state.connections)
 
 
 def listen(address: Address) -> socket.socket:

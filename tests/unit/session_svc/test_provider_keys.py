@@ -147,6 +147,20 @@ async def test_a_key_that_was_withdrawn_is_trusted_for_some_minutes_more_and_no_
     assert await ids(keys, "first", "second") == ["second"]
 
 
+async def test_keys_that_are_read_again_are_others_only_when_they_have_changed(provider: OpenIdProvider) -> None:
+    clock = Clock()
+    keys = ProviderKeys(provider.issuer, None, clock=clock)
+    versions = []
+    for _ in range(3):
+        await keys.renew()
+        versions.append(keys.version)
+        clock.now += RENEW_SECONDS
+    provider.rotate("second", curve=True)
+    await keys.renew()
+    assert versions == [versions[0]] * 3
+    assert keys.version > versions[0]
+
+
 async def test_unknown_keys_have_the_provider_asked_now_and_then(provider: OpenIdProvider) -> None:
     clock = Clock()
     keys = ProviderKeys(provider.issuer, None, clock=clock)

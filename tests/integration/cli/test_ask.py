@@ -198,6 +198,7 @@ def test_control_c_leaves_a_reply_to_another_alone(anna: Person, svc: Service, c
         until_asked(client, name)
         terminal.type(CONTROL_C)
         assert terminal.process.wait(WAIT_SECONDS) == 130
+        terminal.wait_for("^C\nnot answered yet; your message is kept")
         answer.write("undisturbed")
     assert answer.error is None
     assert contents(client, name)[-1] == "undisturbed"

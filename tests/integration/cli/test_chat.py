@@ -205,7 +205,7 @@ def test_a_session_that_is_deleted_begins_anew_when_someone_writes(anna: Person,
 
 
 def test_lines_of_a_pipe_are_messages_and_its_name_is_printed(anna: Person, client: Client) -> None:
-    ran = anna.run(stdin="first\n\n/title From a pipe\nsecond")
+    ran = anna.run(stdin="first\r\n\n/title From a pipe\nsecond\r\n")
     assert ran.code == 0
     name = ran.out.strip()
     assert contents(client, name) == ["first", "second"]
@@ -213,10 +213,11 @@ def test_lines_of_a_pipe_are_messages_and_its_name_is_printed(anna: Person, clie
     assert KEPT in ran.err
 
 
-def test_an_empty_pipe_waits_for_nobody(anna: Person, name: str) -> None:
-    ran = anna.run("-s", name, stdin="")
+def test_an_empty_pipe_waits_for_nobody_and_says_how_to_resume_as_a_shell_reads_it(anna: Person, name: str) -> None:
+    ran = anna.run("-s", f"{name}~1", stdin="")
     assert (ran.code, ran.out) == (0, "")
     assert KEPT not in ran.err
+    assert f"resume it with: ai-chat -s '{name}~1'\n" in ran.err
 
 
 def test_a_pipe_waits_for_the_answer(anna: Person, client: Client, name: str) -> None:

@@ -1,6 +1,7 @@
 """Commands without a chat, against the real service."""
 
 import json
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -95,6 +96,8 @@ FAILURES = [
     (("send", "no-such-session", "x", "--existing"), 3, "there is no session"),
     (("-s", "no-such-session", "--existing"), 3, "there is no session"),
     (("--existing",), 2, "--existing needs a name; give it with -s"),
+    (("send", "x", "y", "--author", "a\nb"), 2, "--author: 'a\\nb' is no name; write up to 256 printable"),
+    (("title", "x", "y" * 201), 2, "error: title: 201 characters are more"),
     (("context",), 2, "error: Missing command; see `ai-chat context --help`"),
     (("-c",), 3, "no session was used here yet"),
     (("send", "bad/name", "x"), 2, "not a name for a session"),
@@ -213,6 +216,28 @@ def test_a_reader_that_goes_away_is_no_failure_worth_a_word(anna: Person, name: 
     assert shown.stderr.read() == b""
     shown.stderr.close()
     assert shown.wait(60) == 1
+
+
+@pytest.mark.parametrize(("where", "why"), [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+def test_output_that_cannot_be_written_is_a_failure_of_one_line(anna: Person, where: str, why: str) -> None:
+    anna.ok("send", "kept", "x")
+    ran = subprocess.run(
+        ["sh", "-c", f"{shlex.join(COMMAND)} export kept {where}"],
+        stderr=subprocess.PIPE,
+        env=anna.variables,
+        cwd=anna.folder,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (1, f"error: cannot write the output: {why}\n")
+
+
+def test_a_message_from_stdin_is_not_read_beyond_what_it_may_have(anna: Person, name: str) -> None:
+    anna.ok("send", name, "-", stdin="x" * 1_048_576 + "\n")
+    ran = anna.run("send", name, "-", stdin="x" * 1_048_577)
+    assert ran.code == 2
+    assert "stdin holds more than the 1048576 bytes" in ran.err
 
 
 def test_sessions_created_get_the_ttl_of_the_settings(anna: Person, client: Client, name: str) -> None:

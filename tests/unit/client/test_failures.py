@@ -58,6 +58,16 @@ async def test_each_status_is_an_error_of_its_own_with_the_reason(
     assert (caught.value.reason, caught.value.code, caught.value.message) == (reason, code, "because")
 
 
+async def test_what_is_larger_than_any_server_takes_is_no_matter_of_time() -> None:
+    async def append(_request: api.AppendMessagesRequest, _context: Context) -> api.AppendMessagesResponse:
+        raise AssertionError("never seen")
+
+    async with serving(AppendMessages=append) as server, AsyncClient(server, policy=AT_ONCE) as client:
+        with pytest.raises(InvalidRequestError, match="too large") as caught:
+            await client.append_messages("s", [Message(content="x" * 5_000_000)])
+    assert caught.value.reason == "TOO_LARGE"
+
+
 async def test_an_error_carries_the_facts_that_the_server_gave() -> None:
     async def clear(_request: api.ClearSessionRequest, context: Context) -> None:
         await refuse(

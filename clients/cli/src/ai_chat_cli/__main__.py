@@ -22,6 +22,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs `ai-chat`; returns the exit code. Failures are one line on stderr, never a traceback."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character must not end the program.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # Text streams of a process can.
@@ -29,15 +30,36 @@ def run(arguments: Sequence[str]) -> int:
         code = typer.main.get_command(app).main(normalised(arguments), prog_name="ai-chat", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read stdout has gone (`ai-chat list | head`); the interpreter must not complain of it either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # Whoever read stdout has gone: `ai-chat list | head`.
         return ExitCode.OTHER
     except (KeyboardInterrupt, typer.Abort):
         output.break_line()
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        if error.filename is not None:
+            return _failed(error)
+        _drop_output()
+        return _failed(CliError(f"cannot write the output: {error.strerror}"))
     except Exception as error:  # noqa: BLE001 - The last line of defence: people get a line, not a traceback.
         return _failed(error)
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _drop_output() -> None:
+    # What is left of it: the interpreter must not complain at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_what_is_closed() -> None:
+    # As `>&-` leaves it: a connection would get the descriptor. Data then fails to be written; talk is for nobody.
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_WRONLY if descriptor == 2 else os.O_RDONLY)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - For as long as it runs.
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - As above.
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - As above.
 
 
 def _failed(error: Exception) -> int:

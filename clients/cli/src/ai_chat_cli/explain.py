@@ -40,6 +40,6 @@ _REMEDIES = {
 def explain(error: AiChatError) -> CliError:
     """The failure for people and scripts."""
     exit_code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), ExitCode.OTHER)
-    message = error.message.rstrip(".")
+    message = error.message.rstrip(".").removeprefix("messages[0].")
     remedy = _REMEDIES.get(error.reason)
     return CliError(f"{message}; {remedy}" if remedy and remedy not in message else message, exit_code)

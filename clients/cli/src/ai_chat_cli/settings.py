@@ -15,6 +15,7 @@ from ai_chat_cli.config_file import ConfigFile
 from ai_chat_cli.failure import CliError, ExitCode
 
 DEFAULT_WEB_URL = "http://localhost:3000"
+_AUTHOR_CHARACTERS = 256
 _TEN_YEARS = 10 * 366 * 86_400
 
 
@@ -85,6 +86,12 @@ def _token_of_file(text: str) -> str:
         raise ValueError(f"cannot read {text}: {getattr(error, 'strerror', None) or 'it is not text'}") from None
 
 
+def _author(text: str) -> str:
+    if not text.isprintable() or len(text) > _AUTHOR_CHARACTERS:
+        raise ValueError(f"{text[:40]!r} is no name; write up to {_AUTHOR_CHARACTERS} printable characters")
+    return text
+
+
 def _path(text: str) -> str:
     return str(Path(text).expanduser())
 
@@ -95,7 +102,7 @@ _SETTINGS = {
     "token": _Setting("token_file", ("AI_CHAT_TOKEN",), "token", str),
     "session": _Setting("session", ("AI_CHAT_SESSION", "REDIS_SESSION_NAME"), "session", str, "sessionName"),
     "ttl": _Setting("ttl", ("AI_CHAT_TTL", "REDIS_TTL"), "ttl", _ttl, "ttl"),
-    "author": _Setting("author", ("AI_CHAT_AUTHOR",), "author", str),
+    "author": _Setting("author", ("AI_CHAT_AUTHOR",), "author", _author),
     "web_url": _Setting("web_url", ("AI_CHAT_WEB_URL",), "webUrl", str),
 }
 

@@ -143,7 +143,11 @@ _CLASSES: dict[grpc.StatusCode, type[AiChatError]] = {
     grpc.StatusCode.UNIMPLEMENTED: UnsupportedError,
 }
 
-_OF_REASON: dict[str, type[AiChatError]] = {"REPLY_STOPPED": ReplyStopped, "REPLY_LOST": ReplyLost}
+_OF_REASON: dict[str, type[AiChatError]] = {
+    "REPLY_STOPPED": ReplyStopped,
+    "REPLY_LOST": ReplyLost,
+    "TOO_LARGE": InvalidRequestError,
+}
 
 
 def from_rpc(failure: grpc.RpcError, server: str) -> AiChatError:
@@ -196,6 +200,9 @@ def _unreported(code: grpc.StatusCode, text: str, server: str) -> tuple[str, str
         return UNREACHABLE, f"no answer from {server}: {why}"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TIMEOUT, f"{server} did not answer in time"
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
+        # gRPC's own refusal, before the service has seen it: no later attempt helps.
+        return "TOO_LARGE", f"the request or its answer is too large: {text}"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return code.name, f"{server} does not know this call; is it an ai-chat session service of this version?"
     return code.name, text

@@ -5,6 +5,7 @@ import contextlib
 import math
 from collections.abc import Coroutine
 from itertools import islice
+from shlex import quote
 from typing import Any
 
 from ai_chat_client import AiChatError, AsyncClient
@@ -47,7 +48,7 @@ class Chat:
             except Switch as switch:
                 session = switch.session
             except Leave:
-                self._screen.note(f"resume it with: ai-chat -s {session}")
+                self._screen.note(f"resume it with: ai-chat -s {quote(session)}")
                 return
 
 
@@ -100,7 +101,7 @@ class _Talk:
 
     def _greet(self, snapshot: api.GetSnapshotResponse) -> None:
         if snapshot.session.message_count > len(snapshot.messages):
-            self._screen.note(f"the last {len(snapshot.messages)}; `ai-chat show {self._session}` prints all")
+            self._screen.note(f"the last {len(snapshot.messages)}; `ai-chat show {quote(self._session)}` prints all")
         for message in snapshot.messages:
             self._screen.show(Text.assemble(message_text(message), "\n"))
         if self._screen.interactive and self._conversation.take_up(snapshot):

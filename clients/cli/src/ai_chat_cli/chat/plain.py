@@ -81,11 +81,11 @@ def _piped(descriptor: int) -> Iterator[str]:
     pending = b""
     while read := os.read(descriptor, _READ_BYTES):
         *lines, pending = (pending + read).split(b"\n")
-        yield from map(_text, lines)
+        yield from (_text(line.removesuffix(b"\r")) for line in lines)
         if len(pending) > _LINE_BYTES:
             raise CliError("a line on stdin is longer than any message may be", ExitCode.USAGE)
     if pending:
-        yield _text(pending)
+        yield _text(pending.removesuffix(b"\r"))
 
 
 def _typed(descriptor: int) -> Iterator[str]:

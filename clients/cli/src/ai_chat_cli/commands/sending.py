@@ -11,6 +11,7 @@ from ai_chat_cli.commands.finding import missing
 from ai_chat_cli.failure import CliError, ExitCode
 from ai_chat_cli.invocation import Invocation, checked
 
+_CONTENT_BYTES = 1024 * 1024
 _ROLES = {word: role for role, word in ROLE_WORDS.items()}
 
 
@@ -45,7 +46,10 @@ def content_of(text: str) -> str:
 
 
 def _read_stdin() -> str:
+    content = sys.stdin.buffer.read(_CONTENT_BYTES + 2).removesuffix(b"\n")
+    if len(content) > _CONTENT_BYTES:
+        raise CliError(f"stdin holds more than the {_CONTENT_BYTES} bytes that a message may have", ExitCode.USAGE)
     try:
-        return sys.stdin.buffer.read().decode().removesuffix("\n")
+        return content.decode()
     except UnicodeDecodeError:
         raise CliError("stdin is not UTF-8; convert it first, for example with iconv", ExitCode.USAGE) from None

@@ -75,7 +75,9 @@ async def test_a_claim_of_too_many_or_too_long_patterns_permits_nothing(
 
 
 async def test_only_so_many_tokens_are_remembered(provider: OpenIdProvider) -> None:
-    tokens = ProviderTokens(provider.issuer, AUDIENCE, ProviderKeys(provider.issuer, None), remembered=2)
+    keys = ProviderKeys(provider.issuer, None)
+    await keys.renew()
+    tokens = ProviderTokens(provider.issuer, AUDIENCE, keys, remembered=2)
     for number in range(5):
         grant = await tokens.verify(provider.sign({"sub": str(number)}), str(number))
         assert grant.name == str(number)

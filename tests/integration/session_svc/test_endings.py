@@ -134,7 +134,7 @@ async def test_a_watcher_that_reads_too_late_but_reads_hears_that_it_is_too_slow
 
 @pytest.mark.usefixtures("nothing_collected")
 async def test_an_answer_that_nobody_takes_is_given_up_in_time() -> None:
-    async with served(Patience(call=3.0)) as running:
+    async with served(Patience(call=3.0, last_words=10 * SECONDS)) as running:
         with Raw(running.address, window=1000) as raw:
             raw.call("ListMessages", LIST)
             assert await asyncio.to_thread(raw.until_begun)

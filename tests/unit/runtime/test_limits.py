@@ -64,14 +64,21 @@ def test_never_more_than_a_burst_and_the_rate_for_the_time_that_passed(steps: li
 
 
 def test_memory_is_bounded_however_many_keys_come() -> None:
-    clock = Clock()
-    rate = RateLimit(1, keys=100, clock=clock)
+    rate = RateLimit(1, keys=100, clock=Clock())
     for number in range(10_000):
         rate.take(f"key-{number}")
         assert len(rate) <= 100
-    clock.now += 60
-    rate.take("late")
-    assert len(rate) <= 100
+
+
+def test_the_one_that_asked_longest_ago_is_forgotten_first() -> None:
+    clock = Clock()
+    rate = RateLimit(1, burst_seconds=1, keys=2, clock=clock)
+    for key in ("a", "b"):
+        assert rate.take(key) == 0.0
+    clock.now += 1
+    assert rate.take("a") == 0.0
+    assert rate.take("c") == 0.0
+    assert rate.take("a") > 0
 
 
 def test_open_things_are_counted_by_key_and_forgotten_when_closed() -> None:

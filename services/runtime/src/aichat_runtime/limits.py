@@ -22,8 +22,8 @@ _ROUNDING: Final = 1e-6
 class RateLimit:
     """A token bucket for each key.
 
-    A bucket is one number, the moment at which it is full again, so an idle key needs no memory at all. Where there
-    are more than `keys` at once, the one that asked longest ago is forgotten, and begins again with a full bucket.
+    A bucket is one number, the moment at which it is full again. Where there are more than `keys`, the one that was
+    allowed something longest ago is forgotten, and begins again with a full bucket.
     """
 
     def __init__(
@@ -62,14 +62,8 @@ class RateLimit:
         self._full[key] = full + needs
         self._full.move_to_end(key)
         if len(self._full) > self._keys:
-            self._forget(now)
-        return 0.0
-
-    def _forget(self, now: float) -> None:
-        """Drops the oldest key, and those after it that are full again anyway."""
-        self._full.popitem(last=False)
-        while self._full and next(iter(self._full.values())) <= now:
             self._full.popitem(last=False)
+        return 0.0
 
 
 class OpenLimit:

@@ -67,7 +67,7 @@ def _import(client: Client, target: str, header: Header, messages: Iterator[mode
                 if created and not done:
                     with suppress(AiChatError):  # What was only begun is nothing that anybody wanted.
                         client.delete_session(target, allow_missing=True, expected_position="")
-                raise _refused(error, done) from None
+                raise _placed(error, done) from None
             expected = answer.position
             done += len(batch)
             advance(len(batch))
@@ -111,9 +111,9 @@ def _as_writable(message: model.Message) -> model.Message:
     return message
 
 
-def _refused(error: AiChatError, done: int) -> AiChatError | ArchiveError:
-    """The refusal of a portion, by the place in the file: `done` messages stand before that portion."""
-    place = _PLACE.match(error.message)
+def _placed(error: AiChatError, done: int) -> AiChatError | ArchiveError:
+    """What is wrong with a message, by its place in the file: `done` messages stand before the refused portion."""
+    place = _PLACE.match(error.message) if isinstance(error, InvalidRequestError) else None
     if place is None:
         return error
     return ArchiveError(f"message {done + int(place[1]) + 1}: {error.message[place.end() :]}")

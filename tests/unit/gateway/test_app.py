@@ -6,6 +6,7 @@ import grpc
 import httpx
 import pytest
 from ai_chat_client.errors import AiChatError
+from starlette.exceptions import HTTPException
 from stream_gateway.http.app import json_api
 from stream_gateway.http.edge import Receive, Scope, Send
 from stream_gateway.http.quotas import Quotas
@@ -93,3 +94,13 @@ async def test_what_is_not_there_is_a_problem(method: str, path: str, status: in
     assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
     assert answer.json()["reason"] == reason
     assert ("allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(404, "NOT_FOUND"), (408, "TOO_SLOW"), (413, "TOO_LARGE"), (429, "RATE_LIMITED")]
+)
+async def test_what_is_wrong_with_a_body_as_it_comes_has_a_reason(status: int, reason: str) -> None:
+    client = at(HTTPException(status, "a sentence", {"retry-after": "3"}))
+    answer = await client.get("/api/sessions")
+
+    assert (answer.status_code, answer.json()["reason"], answer.headers["retry-after"]) == (status, reason, "3")

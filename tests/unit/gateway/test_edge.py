@@ -6,6 +6,8 @@ from typing import Final
 
 import httpx
 import pytest
+import structlog
+from prometheus_client import REGISTRY
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from stream_gateway.http.credentials import Cookie
@@ -221,8 +223,11 @@ async def test_another_site_is_let_read_only_if_it_is_named_and_nothing_but_the_
         ("GET", "/openapi.json", {"origin": BOARD}),
     ):
         assert "access-control-allow-origin" not in (await client.request(method, path, headers=headers)).headers
-    no_question = await client.options("/api/sessions", headers={"origin": BOARD})
-    assert no_question.text == "api /api/sessions mine"
+    for no_question in (
+        await client.options("/api/sessions", headers={"origin": BOARD}),
+        await client.get("/api/sessions", headers={"origin": BOARD, **ask}),
+    ):
+        assert no_question.text == "api /api/sessions mine"
 
 
 async def test_a_client_that_leaves_is_no_defect() -> None:
@@ -245,3 +250,20 @@ async def test_a_client_that_leaves_is_no_defect() -> None:
         await edge(scope, receive, send)
 
     assert told == []
+
+
+async def test_metrics_do_not_grow_with_what_people_ask_for_and_logs_keep_no_query() -> None:
+    with structlog.testing.capture_logs() as lines:
+        for path in ("/unheard-of", "/s/unheard-of", "/static/unheard-of", "/?q=unheard-of-query", "/healthz"):
+            await at().request("BREW" if path == "/unheard-of" else "GET", path)
+    counted = {
+        (sample.labels["method"], sample.labels["route"])
+        for metric in REGISTRY.collect()
+        if metric.name == "gateway_http_requests"
+        for sample in metric.samples
+    }
+
+    assert {("other", "other"), ("GET", "/s/{name}"), ("GET", "/static"), ("GET", "/"), ("GET", "/healthz")} <= counted
+    assert "unheard-of" not in repr(counted)
+    assert "unheard-of-query" not in repr(lines)
+    assert [line["path"] for line in lines if line["log_level"] == "debug"] == ["/healthz"]

@@ -103,9 +103,7 @@ class WebPage:
         if asset.etag in known or known == ["*"]:
             response = Response(None, 304, headers)
         else:
-            headers["content-length"] = str(len(asset.body))
-            body = b"" if request.method == "HEAD" else asset.body
-            response = Response(body, 200, headers, asset.media_type)
+            response = Response(asset.body, 200, headers, asset.media_type)
         await response(scope, receive, send)
 
     def _is_signed_in(self, headers: Headers, visitor: Visitor) -> bool:

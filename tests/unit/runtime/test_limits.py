@@ -25,6 +25,15 @@ def test_a_burst_is_allowed_and_then_the_rate() -> None:
     assert rate.take("a") > 0
 
 
+def test_who_was_quiet_for_long_may_send_a_burst_and_no_more() -> None:
+    clock = Clock()
+    rate = RateLimit(10, burst_seconds=2, clock=clock)
+    assert rate.take("a") == 0.0
+    clock.now += 3600
+    assert [rate.take("a") for _ in range(20)] == [0.0] * 20
+    assert rate.take("a") > 0
+
+
 def test_one_key_does_not_use_up_anothers() -> None:
     rate = RateLimit(1, burst_seconds=1, clock=Clock())
     assert rate.take("a") == 0.0
@@ -101,6 +110,7 @@ def test_open_things_are_counted_by_key_and_forgotten_when_closed() -> None:
         ("ipv6:%5B2001:db8:1:2:3:4:5:6%5D:4444", "2001:db8:1:2::/64"),
         ("ipv6:[2001:db8:1:2::9]:4444", "2001:db8:1:2::/64"),
         ("ipv6:%5B::ffff:10.1.2.3%5D:1", "10.1.2.3"),
+        ("ipv6:%5Bfe80::1%25eth0%5D:4444", "fe80::/64"),
         ("unix:", "unix"),
         ("", ""),
     ],

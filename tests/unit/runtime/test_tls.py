@@ -2,13 +2,14 @@
 
 import asyncio
 import errno
+import itertools
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aichat_runtime.tls import RenewedPair, UnusablePairError, read_pair, server_context
+from aichat_runtime.tls import Pair, RenewedPair, UnusablePairError, read_pair, server_context
 from structlog.testing import capture_logs
 from support.certificates import Authority
 
@@ -102,6 +103,23 @@ def test_a_renewed_pair_that_becomes_readable_later_is_taken_then_and_until_then
 def denied(path: Path) -> bytes:
     """As where no descriptor is free, or a file is not the service's yet; root, who may run this, is denied nothing."""
     raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+
+def test_what_is_read_is_what_was_found_to_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    before = [file.read_bytes() for file in (authority.cert, authority.key)]
+    authority.renew()
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: before.pop(0) if before else read(path))
+    assert read_pair(authority.cert, authority.key) == Pair(read(authority.cert), read(authority.key))
+
+
+def test_files_that_never_rest_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    contents = map(str.encode, map(str, itertools.count()))
+    monkeypatch.setattr(Path, "read_bytes", lambda _: next(contents))
+    with pytest.raises(UnusablePairError, match="being written"):
+        read_pair(authority.cert, authority.key)
 
 
 def test_an_old_version_of_tls_is_not_spoken(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 import grpc
 import pytest
 from aichat_runtime.memory import MemoryGuard
-from session_svc.domain.errors import InvalidField, RateLimited, SessionServiceError
+from session_svc.domain.errors import InvalidField, RateLimited, SessionServiceError, WatcherTooSlow
 from session_svc.transport.access import TABLE
 from session_svc.transport.caller import Caller
 from session_svc.transport.capacity import Patience
@@ -29,11 +29,14 @@ class Client:
     def __init__(self) -> None:
         self.sends: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.makes_room = asyncio.Event()
+        self.has_left = False
 
     async def read(self) -> bytes:
         return await self.sends
 
     async def write(self, _: object) -> None:
+        if self.has_left:
+            raise grpc.aio.InternalError
         await self.makes_room.wait()
 
     @property
@@ -102,6 +105,10 @@ class World:
             await asyncio.Event().wait()
 
         return await self.begin(answer)
+
+    async def opening(self, client: Client) -> "asyncio.Task[Outcome]":
+        """A stream whose first message is on its way."""
+        return await self.begin(lambda stream: cast("OpenStream", stream).first(client.context), stream=True)
 
     async def writing(self, client: Client) -> "asyncio.Task[Outcome]":
         """A stream whose client has no room."""
@@ -219,11 +226,43 @@ async def test_a_call_has_its_last_words_to_take_its_refusal_and_no_longer(
             assert not task.cancelling()
 
 
-async def test_a_call_that_sends_no_request_hears_that_there_is_none() -> None:
+async def test_who_sends_no_request_hears_that_there_is_none() -> None:
     async with world() as at:
         client = Client()
         client.sends.set_result(cast("bytes", grpc.aio.EOF))
         assert isinstance(await (await at.sending(client)), InvalidField)
+        assert isinstance(await (await at.opening(client)), InvalidField)
+
+
+async def test_a_stream_whose_first_message_does_not_come_in_time_hears_so() -> None:
+    async with world(Patience(request=0.1)) as at:
+        heard = await (await at.opening(Client()))
+        assert isinstance(heard, InvalidField)
+        assert "at once" in str(heard)
+
+
+async def test_a_stream_whose_client_makes_no_room_is_torn_down_once_it_has_had_its_last_words() -> None:
+    async with world(Patience(writing=0.1, last_words=0.1)) as at:
+        await torn_down(await at.writing(Client()))
+
+
+async def test_a_stream_whose_client_makes_room_late_hears_that_it_was_too_slow() -> None:
+    async with world(Patience(writing=0.1, last_words=1000.0)) as at:
+        client = Client()
+        writes = await at.writing(client)
+        [stream] = at.streams
+        while not stream.is_ended:  # noqa: ASYNC110 - Nothing tells but this.
+            await asyncio.sleep(0.01)
+        assert not writes.done()
+        client.makes_room.set()
+        assert isinstance(await writes, WatcherTooSlow)
+
+
+async def test_a_stream_whose_client_has_left_is_over_without_a_reason() -> None:
+    async with world() as at:
+        client = Client()
+        client.has_left = True
+        await torn_down(await at.writing(client))
 
 
 async def test_so_many_calls_are_under_way_at_once_and_each_makes_room_when_it_has_ended() -> None:

@@ -1,6 +1,7 @@
 """Streams that are open: how many, and why each is ended when its token, or this process, is no longer what it was."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -153,6 +154,25 @@ async def test_a_stream_goes_on_while_nothing_is_known_against_its_token() -> No
         await at.streams.review()
         await settled()
         assert not any(task.done() for task in (same, unknown, anonymous))
+
+
+def depth(error: BaseException) -> int:
+    """How many frames it holds on to."""
+    return len(list(traceback.walk_tb(error.__traceback__)))
+
+
+async def test_one_reason_for_many_streams_holds_on_to_none_of_those_before() -> None:
+    async with world() as at:
+        depths = []
+        for count in (1, 20):
+            tasks = [await at.open("a") for _ in range(count)]
+            at.tokens.verdicts["a"] = TokenInvalid()
+            await at.streams.review()
+            reasons = await asyncio.gather(*tasks)
+            assert len(set(map(id, reasons))) == 1
+            depths.append(depth(reasons[0]))
+            at.tokens.verdicts["a"] = ADA
+        assert depths[0] == depths[1]
 
 
 async def test_each_token_is_looked_at_once_however_many_streams_it_has() -> None:

@@ -99,7 +99,7 @@ class OpenLimit:
 def address_key(host: str) -> str:
     """Under what an address is counted: itself, but an IPv6 one by its network, of which one caller has all."""
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host
     if isinstance(address, ipaddress.IPv4Address):

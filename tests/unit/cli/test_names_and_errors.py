@@ -50,3 +50,8 @@ def test_each_failure_is_one_line_with_a_remedy_and_an_exit_code(
     assert str(failure).startswith("it went wrong")
     assert remedy in str(failure)
     assert "\n" not in str(failure)
+
+
+def test_of_the_one_message_that_was_sent_no_number_is_told() -> None:
+    error = InvalidRequestError("messages[0].content: too much.", reason="TOO_LARGE", code=grpc.StatusCode.UNKNOWN)
+    assert str(explain(error)) == "content: too much"

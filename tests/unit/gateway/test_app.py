@@ -94,6 +94,7 @@ async def test_what_is_not_there_is_a_problem(method: str, path: str, status: in
     assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM)
     assert answer.json()["reason"] == reason
     assert ("allow" in answer.headers) == (status == 405)
+    assert (answer.json()["detail"] == "there is nothing here") == (status == 404)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from session_svc.transport.guard import Context, Guard
 from session_svc.transport.open_calls import OpenCall, OpenCalls
 from session_svc.transport.relief import Relief
 from session_svc.transport.streams import OpenStream, Streams
+from structlog.testing import capture_logs
 
 DEADLINE_SECONDS = 60
 LIMIT = 100
@@ -285,3 +286,13 @@ async def test_calls_go_on_being_ended_in_time_after_a_defect() -> None:
         at.is_broken = True
         await torn_down(await at.serving())
         assert not at.is_broken
+        await torn_down(await at.serving())
+
+
+async def test_the_log_says_once_that_there_is_too_much_memory_and_once_that_there_is_not() -> None:
+    with capture_logs() as logs:
+        async with world() as at:
+            for resident, told in ((LIMIT + 1, [True]), (0, [True, False])):
+                at.resident = resident
+                while [log["exceeded"] for log in logs] != told:  # noqa: ASYNC110 - Nothing tells but the log.
+                    await asyncio.sleep(0.01)

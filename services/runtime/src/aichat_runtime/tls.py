@@ -67,9 +67,7 @@ class _Renewed(Generic[T]):
                 try:
                     self._current = self._made()
                 except UnusablePairError as error:
-                    if isinstance(error.__cause__, ssl.SSLError):  # Else they may be readable soon, as they are.
-                        self._seen = stamps
-                    self._complain(stamps, str(error))
+                    self._complain(stamps, str(error))  # They are tried again: an unreadable file may be readable soon.
                 else:
                     self._seen = stamps
                     _log.info("certificate_renewed", certificate=str(self._files[0]))

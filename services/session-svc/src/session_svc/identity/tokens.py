@@ -36,9 +36,7 @@ class FileTokens:
         try:
             self._grants = await asyncio.to_thread(_grants, self._path)
         except UnusableTokensError as error:
-            if not isinstance(error.__cause__, OSError):  # Else it may be readable soon, without another edit.
-                self._stamp = stamp
-            self._complain(stamp, str(error))
+            self._complain(stamp, str(error))  # It is tried again: what cannot be read may be readable soon.
             return False
         self._stamp = stamp
         _log.info("tokens_read", count=len(self._grants))

@@ -305,3 +305,12 @@ async def test_nothing_is_said_on_a_stream_but_what_happens(in_memory: Deploymen
 
     assert said.count(b"HTTP/1.1 ") == 1
     assert b"x-request-id: " in said
+    for header in (
+        b"content-type: text/event-stream",
+        b"cache-control: no-store, no-transform",
+        b"x-accel-buffering: no",
+        b"x-content-type-options: nosniff",
+        b"referrer-policy: no-referrer",
+        b"cross-origin-resource-policy: same-origin",
+    ):
+        assert header + b"\r\n" in said

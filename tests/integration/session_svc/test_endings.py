@@ -19,7 +19,7 @@ from integration.session_svc.raw import Raw
 from session_svc import bootstrap
 from session_svc.domain.errors import Draining
 from session_svc.settings import SessionServiceSettings
-from session_svc.transport import server
+from session_svc.transport import calls, server
 from session_svc.transport.capacity import Patience
 
 SECONDS = 60.0
@@ -179,3 +179,19 @@ async def test_a_health_watcher_that_never_reads_holds_nobody_up() -> None:
             running.service.calls.streams.drain(0)
             size, status = await asyncio.to_thread(raw.until_ended)
             assert (size > 0, status) == (True, UNAVAILABLE)
+
+
+async def test_a_drain_does_not_wait_for_calls_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "UNARY_SECONDS", SOON)
+    async with served(Patience(call=10 * SECONDS)) as running:
+        with Raw(running.address) as raw:
+            for number in (1, 3):
+                raw.call("AppendMessages", None, number)
+
+            async def one_is_under_way() -> bool:
+                return len(running.service.calls._unary) > 1  # gRPC keeps one that has ended until the next.
+
+            await eventually(one_is_under_way)
+            async with asyncio.timeout(SECONDS):
+                await running.service.calls.drain(0)
+            assert running.service.calls._unary

@@ -107,6 +107,12 @@ def test_a_conflict_says_where_the_head_is() -> None:
     assert position(failures.PositionConflict(None)) == ""
 
 
+def test_a_time_to_wait_is_told_to_the_millisecond() -> None:
+    retry = error_details_pb2.RetryInfo()
+    assert status_pb2.Status.FromString(failure(failures.Draining(1.5)).details).details[1].Unpack(retry)
+    assert retry.retry_delay.ToMilliseconds() == 1500
+
+
 def test_a_refused_field_is_named() -> None:
     status = status_pb2.Status.FromString(failure(EXAMPLES[0]).details)
     bad = error_details_pb2.BadRequest()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from ai_chat_client import DEFAULT_SERVER, ConfigurationError, Endpoint
+from ai_chat_client import DEFAULT_SERVER, Endpoint
 from ai_chat_client.connection import Connection
 from aichat_runtime.settings import ProgramSettings
 from pydantic import Field, SecretStr, field_validator
@@ -57,6 +57,18 @@ class AssistantSettings(ProgramSettings):
         Endpoint.parse(value)
         return value
 
+    @field_validator("assistant_token")
+    @classmethod
+    def _token_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        Connection(DEFAULT_SERVER, token=value.get_secret_value() if value else None)
+        return value
+
+    @field_validator("session_svc_tls_ca")
+    @classmethod
+    def _ca_can_be_read(cls, value: str | None) -> str | None:
+        Connection(DEFAULT_SERVER, tls=True, tls_ca=value)
+        return value
+
     def problems(self) -> Iterator[str]:
         """See ProgramSettings."""
         yield from super().problems()
@@ -71,16 +83,6 @@ class AssistantSettings(ProgramSettings):
                 f"ASSISTANT_TOKEN: not sent to {self.session_svc_address} without encryption; give SESSION_SVC_TLS_CA "
                 f"or https://, or write http:// before the address where the network between is your own"
             )
-        # Each by itself, so that all are told.
-        token = self.assistant_token.get_secret_value() if self.assistant_token else None
-        for variable, arguments in (
-            ("ASSISTANT_TOKEN", {"token": token}),
-            ("SESSION_SVC_TLS_CA", {"tls": self.session_svc_tls, "tls_ca": self.session_svc_tls_ca}),
-        ):
-            try:
-                Connection(DEFAULT_SERVER, **arguments)
-            except ConfigurationError as error:
-                yield f"{variable}: {error}"
 
     @property
     def has_model_server(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import structlog
 from ai_chat_client import AsyncClient
+from ai_chat_client.connection import Connection
 from aichat_runtime import metrics
 from aichat_runtime.lifecycle import StopSignals
 from aichat_runtime.tls import server_context
@@ -37,13 +38,10 @@ log = structlog.get_logger(__name__)
 
 
 async def run(settings: GatewaySettings, listener: socket.socket) -> None:
-    """Serves until the first signal, then drains; returns when everybody has been sent away.
-
-    Raises UnusablePairError and ConfigurationError.
-    """
+    """Serves until the first signal, then drains; returns when everybody has been sent away."""
     token = settings.gateway_token.get_secret_value() if settings.gateway_token else None
     target, tls, tls_ca = settings.session_svc_address, settings.session_svc_tls, settings.session_svc_tls_ca
-    connection = settings.connection()
+    connection = Connection(target, token=token, tls=tls, tls_ca=tls_ca, insecure=True)
     if settings.tokens_required and not connection.endpoint.tls and not connection.endpoint.local:
         log.warning("tokens_in_plaintext", server=target, remedy="use https:// where others share the network")
     certificate, key = settings.tls_cert, settings.tls_key

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from ai_chat_client import ConfigurationError, Endpoint
+from ai_chat_client import DEFAULT_SERVER, Endpoint
 from ai_chat_client.connection import Connection
 from aichat_runtime.address import Address, is_loopback
 from aichat_runtime.settings import ServiceSettings
@@ -75,6 +75,18 @@ class GatewaySettings(ServiceSettings):
         Endpoint.parse(value)
         return value
 
+    @field_validator("gateway_token")
+    @classmethod
+    def _token_can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        Connection(DEFAULT_SERVER, token=value.get_secret_value() if value else None)
+        return value
+
+    @field_validator("session_svc_tls_ca")
+    @classmethod
+    def _ca_can_be_read(cls, value: str | None) -> str | None:
+        Connection(DEFAULT_SERVER, tls=True, tls_ca=value)
+        return value
+
     def problems(self) -> Iterator[str]:
         """See ProgramSettings."""
         yield from super().problems()
@@ -86,20 +98,6 @@ class GatewaySettings(ServiceSettings):
         refusal = self.refusal_to_publish(self.gateway_listen, "GATEWAY_LISTEN")
         if refusal:
             yield refusal
-        try:
-            self.connection()
-        except ConfigurationError as error:
-            yield f"SESSION_SVC_ADDRESS, GATEWAY_TOKEN or SESSION_SVC_TLS_CA: {error}"
-
-    def connection(self) -> Connection:
-        """The way to session-svc, with the gateway's own token. Raises ConfigurationError."""
-        return Connection(
-            self.session_svc_address,
-            token=self.gateway_token.get_secret_value() if self.gateway_token else None,
-            tls=self.session_svc_tls,
-            tls_ca=self.session_svc_tls_ca,
-            insecure=True,
-        )
 
     @property
     def session_svc_tls(self) -> bool:

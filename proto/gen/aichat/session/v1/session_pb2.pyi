@@ -260,7 +260,8 @@ class Message(_message.Message):
     """Optional. Why it is INTERRUPTED, FAILED or UNREADABLE, up to 1024 characters."""
     attributes: _builtins.str
     """Optional. A JSON object as text, carried byte for byte, at most 1 MiB:
-    usage, tool calls, whatever a framework needs.
+    usage, tool calls, whatever a framework needs. What the service stored as
+    the parts of a reply may be as large as a reply, here too.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -313,7 +313,7 @@ def test_a_silent_redis_makes_calls_fail_in_time() -> None:
 
 
 def test_sessions_of_another_program_are_listed_before_it_says_that_it_is_ready() -> None:
-    with RedisServer() as redis:
+    with RedisServer(appendfsync="no") as redis:
         with Redis(port=redis.port, decode_responses=True) as raw:
             for number in range(300):
                 chat_ai.say(raw, f"chat {number}", "user", "hello")

@@ -79,6 +79,7 @@ class RequestsContract(Contract):
 
     async def test_an_id_ends_with_a_delete(self, backend: Backend) -> None:
         first = await backend.append("talk", say(), request_id="r", fingerprint="f")
+        await asyncio.sleep(0.002)  # An epoch begins with the millisecond.
         await backend.store.delete("talk")
         await backend.create("talk")
         again = await backend.append("talk", say(), request_id="r", fingerprint="g")

@@ -159,9 +159,25 @@ class DeleteContract(Contract):
         assert event.position.epoch > head.epoch
         assert event.position.sequence == 0
 
+    async def test_a_session_that_begins_at_once_is_newer_than_the_end_of_the_one_before(
+        self, backend: Backend
+    ) -> None:
+        """Else its first messages were older than what viewers know of it, and not shown."""
+        for _ in range(30):
+            await backend.append("talk", say("old"))
+            await asyncio.sleep(0.002)  # An epoch begins with the millisecond.
+            async with backend.bus.session("talk") as events:
+                _, appended = await asyncio.gather(backend.store.delete("talk"), backend.append("talk", say("new")))
+                deleted = await next_of(events)
+                while not isinstance(deleted, Deleted):
+                    deleted = await next_of(events)
+            if await backend.listed():
+                assert appended.position.epoch > deleted.position.epoch
+
     async def test_a_name_used_again_is_another_session(self, backend: Backend) -> None:
         await backend.create("talk", title="mine", ttl=HOUR, labels={"a": "1"}, owner="ann")
         old = (await backend.append("talk", say())).position
+        await asyncio.sleep(0.002)  # An epoch begins with the millisecond.
         await backend.store.delete("talk")
         session = (await backend.append("talk", say("new"), owner="bob")).session
         assert session.position.epoch > old.epoch

@@ -22,7 +22,8 @@ local function forget(s)
   redis.call('DEL', s.keys.messages, s.keys.metadata, s.keys.reply, s.keys.chunks, s.keys.today, s.keys.yesterday)
   redis.call('ZREM', ACTIVITY, s.name)
   redis.call('ZREM', DUE, s.name)
-  local at = next_epoch(s.epoch) .. '.0'
+  -- The least of its millisecond: what begins under the name at once must be newer. Unknown, the last one may be of it.
+  local at = next_epoch(s.epoch, s.epoch and '0000') .. '.0'
   publish(s, 'deleted', '{}', at)
   redis.call('PUBLISH', LIST_CHANNEL, event('deleted', '{"name":' .. json(s.name) .. '}', at))
 end

@@ -27,7 +27,8 @@ local function characters(text, n)
   return text:sub(1, at - 1)
 end
 
-local function next_epoch(last)
+-- An epoch greater than `last`; `salt` instead of the script's own says where it stands among those of its millisecond.
+local function next_epoch(last, salt)
   local last_ms = last and #last > 4 and tonumber(last:sub(1, -5), 36) or 0
   local number, digits = math.max(NOW, last_ms + 1), ''
   while number > 0 do
@@ -35,7 +36,7 @@ local function next_epoch(last)
     digits = string.char(digit + (digit < 10 and 48 or 87)) .. digits
     number = (number - digit) / 36
   end
-  return digits .. SALT
+  return digits .. (salt or SALT)
 end
 
 -- What an element says, when it is a message; else nil: its readers show it as UNREADABLE.

@@ -323,6 +323,7 @@ def test_the_largest_reply_fits_a_snapshot_that_a_client_with_defaults_reads(
     assert len(log(stub, name)) == 1  # Of the pages that one response can hold; the reply is on the next.
 
 
+@pytest.mark.parametrize("running", ["memory"], indirect=True)  # It reaches no storage, and takes ten seconds.
 def test_a_stream_without_a_first_frame_is_ended(stub: SessionServiceStub) -> None:
     with writing(stub, None) as stream:
         stream.close()
